@@ -1,0 +1,50 @@
+import { Pth2tfjsError } from '../errors.js';
+import type { Checkpoint } from './container.js';
+import { type Crc32, crc32 } from './crc32.js';
+import { gunzip } from './gzip.js';
+import { readLegacy } from './legacy.js';
+import { checkSize } from './limits.js';
+import { sniffContainer } from './sniff.js';
+import { readZip } from './zip.js';
+
+export type { Checkpoint, Container } from './container.js';
+
+export interface ReadOptions {
+  /** A faster CRC-32, such as Node's `zlib.crc32`. */
+  readonly crc32?: Crc32;
+}
+
+/**
+ * Reads what `torch.save` wrote: a zip archive (torch >= 1.6) or a legacy stream, gzipped or not.
+ * Nothing in the file is executed. The tensors keep views of `bytes`, which must not change later.
+ *
+ * @throws Pth2tfjsError with the code `empty`, `truncated`, `corrupt`, `unsupported-format`,
+ *   `unsupported`, `unsafe-global` or `limit`.
+ */
+export async function readCheckpoint(
+  bytes: Uint8Array,
+  options: ReadOptions = {},
+): Promise<Checkpoint> {
+  const { container, file } = await ungzip(bytes);
+  checkSize(file.length, 'the file');
+  const read = container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
+  return { ...read, container: { ...read.container, gzip: file !== bytes } };
+}
+
+/**
+ * Takes off the gzip layer, if there is one.
+ * @throws Pth2tfjsError as {@link gunzip} and {@link sniffContainer} do.
+ */
+export async function ungzip(
+  bytes: Uint8Array,
+): Promise<{ file: Uint8Array; container: 'zip' | 'legacy' }> {
+  const container = sniffContainer(bytes);
+  if (container !== 'gzip') return { file: bytes, container };
+  const file = await gunzip(bytes);
+  const inner = sniffContainer(file);
+  if (inner === 'gzip')
+    throw new Pth2tfjsError('unsupported-format', 'the file is gzipped twice', {
+      hint: 'unpack it once: gunzip FILE',
+    });
+  return { file, container: inner };
+}

@@ -1,0 +1,139 @@
+import { Pth2tfjsError } from '../errors.js';
+
+/** The containers that this package reads. */
+export type ContainerFormat = 'zip' | 'legacy' | 'gzip';
+
+const RESAVE =
+  "in Python: torch.save(torch.load('in.pth', map_location='cpu', weights_only=False), 'out.pth')";
+
+/** Other files that end up under the name of a checkpoint, and what to do with each. */
+const FOREIGN: readonly (readonly [test: (head: Head) => boolean, what: string, hint: string])[] = [
+  [
+    (h) => h.at(257, 'ustar'),
+    'a tar archive, as torch wrote before 0.2',
+    `${RESAVE} with the old torch`,
+  ],
+  [
+    isSafetensors,
+    'a safetensors file',
+    "in Python: torch.save(safetensors.torch.load_file('in.safetensors'), 'out.pth')",
+  ],
+  [
+    (h) => h.bytes(0x89, 0x48, 0x44, 0x46),
+    'an HDF5 file, as Keras writes',
+    'pass a PyTorch checkpoint',
+  ],
+  [(h) => h.at(1, 'NUMPY'), 'a NumPy array file', 'pass a PyTorch checkpoint'],
+  [
+    (h) => h.text(/^version https:\/\/git-lfs/),
+    'a Git LFS pointer, not the file itself',
+    'fetch the file with: git lfs pull',
+  ],
+  [
+    (h) => h.text(/^\s*<(!doctype|html|\?xml|head|body)/i),
+    'an HTML page, as a failed download leaves',
+    'download the file again and look at the page for the reason',
+  ],
+  [(h) => h.text(/^\s*[{[]/), 'a JSON text', 'pass a PyTorch checkpoint'],
+  [isOnnx, 'an ONNX model', 'pass the PyTorch checkpoint it was exported from'],
+  [(h) => h.bytes(0x89, 0x50, 0x4e, 0x47), 'a PNG image', 'pass a PyTorch checkpoint'],
+  [(h) => h.bytes(0xff, 0xd8, 0xff), 'a JPEG image', 'pass a PyTorch checkpoint'],
+  [(h) => h.at(0, 'BZh'), 'a bzip2 file', 'unpack it first: bunzip2 -k FILE'],
+  [(h) => h.bytes(0xfd, 0x37, 0x7a, 0x58), 'an xz file', 'unpack it first: unxz -k FILE'],
+  [(h) => h.bytes(0x28, 0xb5, 0x2f, 0xfd), 'a zstd file', 'unpack it first: unzstd FILE'],
+  [(h) => h.bytes(0x80) && h.get(1) <= 5, 'a plain pickle, not written by torch.save', RESAVE],
+  [
+    (h) => h.zeros(),
+    'a run of zero bytes, as an unfinished download leaves',
+    'download the file again',
+  ],
+];
+
+/** The 80-bit number that opens a legacy stream: little-endian in LONG1, decimal in LONG. */
+const LEGACY_MAGIC = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+const LEGACY_MAGIC_TEXT = '119547037146038801333356';
+
+/**
+ * Tells which container the bytes are.
+ * @throws Pth2tfjsError `empty`, or `unsupported-format` naming what the bytes are instead.
+ */
+export function sniffContainer(bytes: Uint8Array): ContainerFormat {
+  if (bytes.length === 0)
+    throw new Pth2tfjsError('empty', 'the file is empty', { hint: 'download it again' });
+  const head = new Head(bytes);
+  if (head.bytes(0x1f, 0x8b)) return 'gzip';
+  if (head.at(0, 'PK')) return 'zip';
+  if (head.holdsLegacyMagic()) return 'legacy';
+  const foreign = FOREIGN.find(([test]) => test(head));
+  const [what, hint] = (foreign?.slice(1) as [string, string]) ?? [
+    `neither a zip nor a legacy stream; it starts with ${head.hex()}`,
+    'pass a file that torch.save wrote',
+  ];
+  throw new Pth2tfjsError('unsupported-format', `not a PyTorch checkpoint: ${what}`, {
+    offset: 0,
+    hint,
+  });
+}
+
+/** The first bytes of a file. */
+class Head {
+  private readonly latin1: string;
+
+  constructor(private readonly data: Uint8Array) {
+    this.latin1 = String.fromCharCode(...data.subarray(0, 512));
+  }
+
+  get length(): number {
+    return this.data.length;
+  }
+
+  get(index: number): number {
+    return this.data[index] ?? -1;
+  }
+
+  bytes(...expected: number[]): boolean {
+    return expected.every((byte, i) => this.data[i] === byte);
+  }
+
+  at(offset: number, text: string): boolean {
+    return this.latin1.startsWith(text, offset);
+  }
+
+  text(pattern: RegExp): boolean {
+    return pattern.test(this.latin1.replace(/^\u00ef\u00bb\u00bf/, ''));
+  }
+
+  zeros(): boolean {
+    return this.data.subarray(0, 512).every((byte) => byte === 0);
+  }
+
+  hex(): string {
+    return Array.from(this.data.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(
+      ' ',
+    );
+  }
+
+  /** A protocol and a frame opcode may come before the number. */
+  holdsLegacyMagic(): boolean {
+    const start = this.latin1.slice(0, 40);
+    return (
+      start.includes(String.fromCharCode(...LEGACY_MAGIC)) || start.includes(LEGACY_MAGIC_TEXT)
+    );
+  }
+}
+
+/** A 64-bit header length that fits, then a JSON object. */
+function isSafetensors(head: Head): boolean {
+  const length = [0, 1, 2, 3].reduce((sum, i) => sum + head.get(i) * 256 ** i, 0);
+  return head.at(8, '{') && head.at(4, '\0\0\0\0') && length + 8 <= head.length;
+}
+
+/** ModelProto: field 1 (ir_version) as a varint, then a length-delimited field. */
+function isOnnx(head: Head): boolean {
+  return (
+    head.bytes(0x08) &&
+    head.get(1) > 0 &&
+    head.get(1) < 64 &&
+    [0x12, 0x1a, 0x22, 0x3a].includes(head.get(2))
+  );
+}

@@ -1,0 +1,168 @@
+import { Pth2tfjsError } from '../errors.js';
+import { type StateDict, TensorView } from './tensor.js';
+
+/** Bounds on walking a saved value, whose shared parts could multiply without end. */
+const MAX_DEPTH = 64;
+const MAX_VALUES = 1_000_000;
+
+/** A dict in the checkpoint that holds tensors under string keys. */
+export interface StateDictCandidate {
+  /** Dotted path in the saved value; empty when the value itself is the dict. */
+  readonly path: string;
+  readonly stateDict: StateDict;
+  /** Keys of the same dict whose values are no tensors. */
+  readonly otherKeys: readonly string[];
+}
+
+type Visit = (value: unknown, path: string) => void;
+
+/** Calls `visit` for every container and tensor in a saved value, parents first. */
+function walk(root: unknown, visit: Visit): void {
+  let left = MAX_VALUES;
+  const ancestors = new Set<unknown>();
+  const step = (value: unknown, path: string) => {
+    if (--left < 0) throw new Pth2tfjsError('limit', `the checkpoint holds over ${MAX_VALUES} values`);
+    if (value instanceof TensorView) return visit(value, path);
+    if (!(value instanceof Map || Array.isArray(value)) || ancestors.has(value)) return;
+    if (ancestors.size >= MAX_DEPTH) {
+      throw new Pth2tfjsError('limit', `the checkpoint is nested more than ${MAX_DEPTH} deep`);
+    }
+    visit(value, path);
+    ancestors.add(value);
+    for (const [key, child] of value.entries()) step(child, joinPath(path, key));
+    ancestors.delete(value);
+  };
+  step(root, '');
+}
+
+function joinPath(path: string, key: unknown): string {
+  return path === '' ? String(key) : `${path}.${String(key)}`;
+}
+
+/**
+ * Every tensor in a saved value, by its dotted path; list indices are numbers, a bare tensor is `.`.
+ * @throws Pth2tfjsError `limit` when the value is nested too deep or is too large to walk.
+ */
+export function listTensors(value: unknown): Map<string, TensorView> {
+  const tensors = new Map<string, TensorView>();
+  walk(value, (found, path) => {
+    if (found instanceof TensorView) tensors.set(path === '' ? '.' : path, found);
+  });
+  return tensors;
+}
+
+/**
+ * Every dict in a saved value that could be a state dict; the same dict under two names counts once.
+ * @throws Pth2tfjsError `limit` as {@link listTensors} does.
+ */
+export function findStateDicts(value: unknown): StateDictCandidate[] {
+  const seen = new Set<unknown>();
+  const candidates: StateDictCandidate[] = [];
+  walk(value, (found, path) => {
+    if (!(found instanceof Map) || seen.has(found)) return;
+    seen.add(found);
+    const candidate = asStateDict(found, path);
+    if (candidate !== undefined) candidates.push(candidate);
+  });
+  return candidates;
+}
+
+function asStateDict(dict: ReadonlyMap<unknown, unknown>, path: string): StateDictCandidate | undefined {
+  const tensors = new Map<string, TensorView>();
+  const otherKeys: string[] = [];
+  for (const [key, value] of dict) {
+    if (typeof key === 'string' && value instanceof TensorView) tensors.set(key, value);
+    else otherKeys.push(String(key));
+  }
+  return tensors.size === 0 ? undefined : { path, stateDict: tensors, otherKeys };
+}
+
+export interface SelectOptions {
+  /** Dotted path of the wanted state dict; without it the one that fits is found. */
+  readonly key?: string | undefined;
+  /** How well a state dict's keys fit the network: 0 not at all, 1 all of its keys are there. */
+  readonly fit: (keys: ReadonlySet<string>) => number;
+}
+
+/** Above this fit, a dict is taken for a checkpoint of the network, perhaps a damaged one. */
+const GOOD_FIT = 0.5;
+
+/**
+ * Picks the state dict of a network out of a saved value.
+ * @throws Pth2tfjsError `no-state-dict`, or `ambiguous-state-dict` listing the candidates.
+ */
+export function selectStateDict(value: unknown, options: SelectOptions): StateDictCandidate {
+  const candidates = findStateDicts(value);
+  if (options.key !== undefined) return pick(value, options.key, candidates);
+  const scored = candidates.map((candidate) => ({
+    candidate,
+    fit: options.fit(new Set(stripPrefixes(candidate).stateDict.keys())),
+  }));
+  const good = scored.filter(({ fit }) => fit >= GOOD_FIT);
+  if (good.length > 1) throw ambiguous(good.map(({ candidate }) => candidate));
+  const [best] = scored.sort(
+    (a, b) => b.fit - a.fit || b.candidate.stateDict.size - a.candidate.stateDict.size,
+  );
+  if (best === undefined) {
+    throw new Pth2tfjsError('no-state-dict', 'the checkpoint holds no dict of tensors', {
+      hint: 'in Python: torch.save(model.state_dict(), "out.pth")',
+    });
+  }
+  return best.candidate;
+}
+
+function pick(value: unknown, key: string, candidates: readonly StateDictCandidate[]): StateDictCandidate {
+  const found = resolvePath(value, key);
+  const candidate = found instanceof Map ? asStateDict(found, key) : undefined;
+  if (candidate === undefined) {
+    const names = candidates.map(({ path }) => `'${path}'`).join(', ') || 'none';
+    throw new Pth2tfjsError('no-state-dict', `there is no state dict under '${key}'; there are: ${names}`);
+  }
+  return candidate;
+}
+
+/** Follows a dotted path; a key that itself holds dots is tried whole first. */
+function resolvePath(value: unknown, path: string): unknown {
+  if (path === '') return value;
+  if (!(value instanceof Map || Array.isArray(value))) return undefined;
+  const child = (key: string): unknown =>
+    value instanceof Map ? (value.get(key) ?? value.get(Number(key))) : value[Number(key)];
+  if (child(path) !== undefined) return child(path);
+  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
+    const found = resolvePath(child(path.slice(0, dot)), path.slice(dot + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function ambiguous(candidates: readonly StateDictCandidate[]): Pth2tfjsError {
+  const names = candidates.map(({ path, stateDict }) => `'${path}' (${stateDict.size} tensors)`);
+  return new Pth2tfjsError('ambiguous-state-dict', `several state dicts fit: ${names.join(', ')}`, {
+    hint: `choose one with --key ${candidates[0]?.path}`,
+  });
+}
+
+/**
+ * What wrappers put before every key: DataParallel and DistributedDataParallel (`module.`),
+ * torch.compile (`_orig_mod.`), and training frameworks that hold the network as an attribute.
+ */
+const PREFIXES = ['module.', '_orig_mod.', 'model.', 'net.'];
+
+/** AveragedModel's step counter stands beside `module.` keys (torch/optim/swa_utils.py). */
+const UNPREFIXED = new Set(['n_averaged']);
+
+/** Takes off the prefixes that all keys share; returns them joined, outermost first. */
+export function stripPrefixes({ stateDict }: Pick<StateDictCandidate, 'stateDict'>): {
+  stateDict: StateDict;
+  prefix: string;
+} {
+  const keys = [...stateDict.keys()].filter((key) => !UNPREFIXED.has(key));
+  let prefix = '';
+  for (;;) {
+    const next = PREFIXES.find((p) => keys.length > 0 && keys.every((key) => key.startsWith(prefix + p)));
+    if (next === undefined) break;
+    prefix += next;
+  }
+  const strip = (key: string) => (key.startsWith(prefix) ? key.slice(prefix.length) : key);
+  return { stateDict: new Map([...stateDict].map(([key, tensor]) => [strip(key), tensor])), prefix };
+}

@@ -1,0 +1,128 @@
+import { BufferReader, Parser } from 'pickleparser';
+import { isPth2tfjsError, Pth2tfjsError } from '../errors.js';
+import { ALLOWED_GLOBALS, type Budget, refuseGlobal, StorageType } from './globals.js';
+import { TensorStorage } from './tensor.js';
+import { MAX_OPCODES, type VerifiedPickle, verifyPickle } from './verify-pickle.js';
+
+const LONG = 0x4c;
+
+/** What a pickle held: inert values, and the storages whose bytes are still to come. */
+export interface Unpickled {
+  readonly value: unknown;
+  readonly storages: readonly TensorStorage[];
+  readonly protocol: number;
+  /** Offset of the byte behind the pickle. */
+  readonly end: number;
+}
+
+/**
+ * Reads one pickle. Dicts become Maps, tuples and lists arrays, tensors {@link TensorView}s, and
+ * what else the allow-list knows becomes inert objects. Nothing in the bytes chooses what code runs.
+ *
+ * @throws Pth2tfjsError as {@link verifyPickle} does, and `corrupt` for tensors that make no sense.
+ */
+export function unpickle(bytes: Uint8Array, start = 0): Unpickled {
+  const verified = verifyPickle(bytes, start);
+  const reader = new VerifiedReader(bytes.subarray(start, verified.end), start, verified);
+  const storages = new StorageTable();
+  const budget: Budget = { entries: MAX_OPCODES };
+  const parser = new Parser({
+    unpicklingTypeOfDictionary: 'Map',
+    unpicklingTypeOfSet: 'Set',
+    nameResolver: { resolve: (module, name) => resolveGlobal(`${module}.${name}`, budget) },
+    // pickleparser types the id as text, but hands over whatever BINPERSID finds on the stack.
+    persistentResolver: { resolve: (id: unknown) => storages.resolve(id) },
+  });
+  try {
+    const value: unknown = parser.read(reader);
+    const { protocol, end } = verified;
+    return { value, storages: storages.all, protocol, end };
+  } catch (error) {
+    if (isPth2tfjsError(error)) throw error;
+    const offset = start + reader.position;
+    const code = error instanceof RangeError ? 'limit' : 'corrupt';
+    const message = `the pickle makes no sense near byte ${offset}: ${String(error)}`;
+    throw new Pth2tfjsError(code, message, { offset, cause: error });
+  }
+}
+
+/** Hands pickleparser the integers it would misread as decimal text, which it reads right. */
+class VerifiedReader extends BufferReader {
+  private text: string | undefined;
+
+  constructor(
+    bytes: Uint8Array,
+    private readonly base: number,
+    private readonly verified: VerifiedPickle,
+  ) {
+    super(bytes);
+  }
+
+  override byte(): number {
+    this.text = this.verified.integers.get(this.base + this.position);
+    if (this.text === undefined) return super.byte();
+    const wide = super.byte() === 0x8b;
+    this.skip(wide ? super.uint32() : super.byte());
+    return LONG;
+  }
+
+  override line(): string {
+    return this.text ?? super.line();
+  }
+}
+
+/**
+ * A function for the parser, made anew at each mention: BUILD may write properties onto one.
+ * The parser calls some with `new`, which an arrow function would not bear.
+ */
+function resolveGlobal(name: string, budget: Budget): never {
+  const global = ALLOWED_GLOBALS.get(name) ?? refuseGlobal(name, 0);
+  const { call, value } = global;
+  if (call === undefined) return value as never;
+  const build = (...args: unknown[]): unknown => call(args, budget);
+  return build as never;
+}
+
+/** The storages that the pickle's persistent ids name; one object each, however often named. */
+class StorageTable {
+  private readonly table = new Map<string, TensorStorage>();
+
+  get all(): readonly TensorStorage[] {
+    return [...this.table.values()];
+  }
+
+  /**
+   * `('storage', type, key, location, numel)`, and in legacy files a sixth field: None, or the view
+   * `(key, offset, numel)` into the storage. torch/serialization.py, persistent_id.
+   */
+  resolve(id: unknown): TensorStorage {
+    const [tag, type, key, , numel, view] = Array.isArray(id) ? (id as unknown[]) : [];
+    if (tag === 'module') {
+      throw new Pth2tfjsError('unsupported-format', 'a whole pickled module, not a state dict', {
+        hint: "in Python: torch.save(torch.load('in.pth', weights_only=False).state_dict(), 'out.pth')",
+      });
+    }
+    if (tag !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string') {
+      throw new Pth2tfjsError('corrupt', 'a persistent id that torch.save does not write');
+    }
+    const [, base = 0, length = numel] = Array.isArray(view) ? (view as unknown[]) : [];
+    for (const count of [numel, base, length]) {
+      if (!Number.isSafeInteger(count) || (count as number) < 0) {
+        throw new Pth2tfjsError('corrupt', `storage '${key}' claims ${String(count)} elements`);
+      }
+    }
+    const identity = JSON.stringify([key, type.dtype, numel, base, length]);
+    let storage = this.table.get(identity);
+    if (storage === undefined) {
+      storage = new TensorStorage(
+        key,
+        type.dtype,
+        numel as number,
+        base as number,
+        length as number,
+      );
+      this.table.set(identity, storage);
+    }
+    return storage;
+  }
+}
