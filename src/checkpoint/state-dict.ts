@@ -21,7 +21,8 @@ function walk(root: unknown, visit: Visit): void {
   let left = MAX_VALUES;
   const ancestors = new Set<unknown>();
   const step = (value: unknown, path: string) => {
-    if (--left < 0) throw new Pth2tfjsError('limit', `the checkpoint holds over ${MAX_VALUES} values`);
+    if (--left < 0)
+      throw new Pth2tfjsError('limit', `the checkpoint holds over ${MAX_VALUES} values`);
     if (value instanceof TensorView) return visit(value, path);
     if (!(value instanceof Map || Array.isArray(value)) || ancestors.has(value)) return;
     if (ancestors.size >= MAX_DEPTH) {
@@ -67,7 +68,10 @@ export function findStateDicts(value: unknown): StateDictCandidate[] {
   return candidates;
 }
 
-function asStateDict(dict: ReadonlyMap<unknown, unknown>, path: string): StateDictCandidate | undefined {
+function asStateDict(
+  dict: ReadonlyMap<unknown, unknown>,
+  path: string,
+): StateDictCandidate | undefined {
   const tensors = new Map<string, TensorView>();
   const otherKeys: string[] = [];
   for (const [key, value] of dict) {
@@ -111,12 +115,19 @@ export function selectStateDict(value: unknown, options: SelectOptions): StateDi
   return best.candidate;
 }
 
-function pick(value: unknown, key: string, candidates: readonly StateDictCandidate[]): StateDictCandidate {
+function pick(
+  value: unknown,
+  key: string,
+  candidates: readonly StateDictCandidate[],
+): StateDictCandidate {
   const found = resolvePath(value, key);
   const candidate = found instanceof Map ? asStateDict(found, key) : undefined;
   if (candidate === undefined) {
     const names = candidates.map(({ path }) => `'${path}'`).join(', ') || 'none';
-    throw new Pth2tfjsError('no-state-dict', `there is no state dict under '${key}'; there are: ${names}`);
+    throw new Pth2tfjsError(
+      'no-state-dict',
+      `there is no state dict under '${key}'; there are: ${names}`,
+    );
   }
   return candidate;
 }
@@ -159,10 +170,15 @@ export function stripPrefixes({ stateDict }: Pick<StateDictCandidate, 'stateDict
   const keys = [...stateDict.keys()].filter((key) => !UNPREFIXED.has(key));
   let prefix = '';
   for (;;) {
-    const next = PREFIXES.find((p) => keys.length > 0 && keys.every((key) => key.startsWith(prefix + p)));
+    const next = PREFIXES.find(
+      (p) => keys.length > 0 && keys.every((key) => key.startsWith(prefix + p)),
+    );
     if (next === undefined) break;
     prefix += next;
   }
   const strip = (key: string) => (key.startsWith(prefix) ? key.slice(prefix.length) : key);
-  return { stateDict: new Map([...stateDict].map(([key, tensor]) => [strip(key), tensor])), prefix };
+  return {
+    stateDict: new Map([...stateDict].map(([key, tensor]) => [strip(key), tensor])),
+    prefix,
+  };
 }

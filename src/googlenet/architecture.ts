@@ -44,7 +44,13 @@ export type Stage =
 /** Side of branch3's second kernel: torchvision has 3 where the paper has 5 (pytorch/vision#906). */
 export type Branch3Kernel = 3 | 5;
 
-const conv = (name: string, inChannels: number, outChannels: number, kernel: number, stride = 1): Stage => ({
+const conv = (
+  name: string,
+  inChannels: number,
+  outChannels: number,
+  kernel: number,
+  stride = 1,
+): Stage => ({
   type: 'conv',
   name,
   inChannels,
@@ -109,7 +115,10 @@ export const BATCH_NORM_EPS = 0.001;
 export const MIN_IMAGE_SIZE = 15;
 
 /** The convolutions of one Inception block, by branch; branch4 starts with a 3x3 max-pool, stride 1. */
-export function inceptionBranches(block: InceptionBlock, branch3Kernel: Branch3Kernel): readonly ConvBlock[][] {
+export function inceptionBranches(
+  block: InceptionBlock,
+  branch3Kernel: Branch3Kernel,
+): readonly ConvBlock[][] {
   const { name, inChannels } = block;
   const unit = (path: string, from: number, to: number, kernel: number): ConvBlock => ({
     name: `${name}.${path}`,
@@ -121,7 +130,10 @@ export function inceptionBranches(block: InceptionBlock, branch3Kernel: Branch3K
   });
   return [
     [unit('branch1', inChannels, block.ch1x1, 1)],
-    [unit('branch2.0', inChannels, block.ch3x3red, 1), unit('branch2.1', block.ch3x3red, block.ch3x3, 3)],
+    [
+      unit('branch2.0', inChannels, block.ch3x3red, 1),
+      unit('branch2.1', block.ch3x3red, block.ch3x3, 3),
+    ],
     [
       unit('branch3.0', inChannels, block.ch5x5red, 1),
       unit('branch3.1', block.ch5x5red, block.ch5x5, branch3Kernel),
@@ -140,5 +152,12 @@ export function convBlocks(branch3Kernel: Branch3Kernel): ConvBlock[] {
 
 /** The 1x1 convolution of an auxiliary head. */
 export function auxConv({ name, inChannels }: (typeof AUX_HEADS)[number]): ConvBlock {
-  return { name: `${name}.conv`, inChannels, outChannels: AUX.convChannels, kernel: 1, stride: 1, padding: 0 };
+  return {
+    name: `${name}.conv`,
+    inChannels,
+    outChannels: AUX.convChannels,
+    kernel: 1,
+    stride: 1,
+    padding: 0,
+  };
 }

@@ -1,0 +1,184 @@
+import type { StateDict, TensorView } from '../checkpoint/tensor.js';
+import { Pth2tfjsError } from '../errors.js';
+import {
+  AUX,
+  AUX_HEADS,
+  auxConv,
+  type Branch3Kernel,
+  type ConvBlock,
+  convBlocks,
+  FEATURES,
+} from './architecture.js';
+
+/** How a state dict fits the network. */
+export interface Match {
+  readonly branch3Kernel: Branch3Kernel;
+  readonly numClasses: number;
+  /** Whether the auxiliary heads are in the state dict. */
+  readonly auxLogits: boolean;
+  /** Keys that inference has no use for, in the order of the state dict. */
+  readonly ignored: readonly string[];
+}
+
+/** A tensor whose shape, or kind, is not the network's. */
+export interface Mismatch {
+  readonly key: string;
+  readonly found: string;
+  readonly expected: string;
+}
+
+/** The three lists that `load_state_dict` reports. */
+export class MappingError extends Pth2tfjsError {
+  constructor(
+    readonly missing: readonly string[],
+    readonly unexpected: readonly string[],
+    readonly mismatched: readonly Mismatch[],
+  ) {
+    const shapes = mismatched.map(
+      ({ key, found, expected }) => `${key} ${found} instead of ${expected}`,
+    );
+    const lists = [
+      list('missing', missing),
+      list('unexpected', unexpected),
+      list('mismatched', shapes),
+    ];
+    super('mapping', `the state dict does not fit GoogLeNet: ${lists.filter(Boolean).join('; ')}`, {
+      hint: 'see all of them with --json, or pass another dict with --key',
+    });
+  }
+}
+
+const SHOWN = 5;
+
+function list(name: string, items: readonly string[]): string {
+  if (items.length === 0) return '';
+  const rest = items.length > SHOWN ? `, and ${items.length - SHOWN} more` : '';
+  return `${items.length} ${name} (${items.slice(0, SHOWN).join(', ')}${rest})`;
+}
+
+/** A dimension that the checkpoint may choose. */
+type Shape = readonly (number | 'classes')[];
+
+/** An expected key; optional ones may be absent, ignored ones are not used for inference. */
+interface Expected {
+  readonly shape: Shape;
+  readonly optional?: boolean;
+  readonly ignored?: boolean;
+}
+
+/** Keys of one BasicConv2d. `num_batches_tracked` is younger than torch 0.4 and only counts steps. */
+function convKeys({ name, inChannels, outChannels, kernel }: ConvBlock): [string, Expected][] {
+  const perChannel = ['weight', 'bias', 'running_mean', 'running_var'].map(
+    (field): [string, Expected] => [`${name}.bn.${field}`, { shape: [outChannels] }],
+  );
+  return [
+    [`${name}.conv.weight`, { shape: [outChannels, inChannels, kernel, kernel] }],
+    ...perChannel,
+    [`${name}.bn.num_batches_tracked`, { shape: [], optional: true, ignored: true }],
+  ];
+}
+
+function linearKeys(name: string, out: number | 'classes', features: number): [string, Expected][] {
+  return [
+    [`${name}.weight`, { shape: [out, features] }],
+    [`${name}.bias`, { shape: [out] }],
+  ];
+}
+
+function auxKeys(head: (typeof AUX_HEADS)[number]): [string, Expected][] {
+  const features = AUX.convChannels * AUX.poolSize ** 2;
+  const keys = [
+    ...convKeys(auxConv(head)),
+    ...linearKeys(`${head.name}.fc1`, AUX.hidden, features),
+    ...linearKeys(`${head.name}.fc2`, 'classes', AUX.hidden),
+  ];
+  return keys.map(([key, expected]) => [key, { ...expected, ignored: true }]);
+}
+
+/** Every key of torchvision's state dict with its shape, in torchvision's order. */
+export function expectedKeys(
+  branch3Kernel: Branch3Kernel,
+  auxLogits: boolean,
+): Map<string, Expected> {
+  return new Map([
+    ...convBlocks(branch3Kernel).flatMap(convKeys),
+    ...(auxLogits ? AUX_HEADS.flatMap(auxKeys) : []),
+    ...linearKeys('fc', 'classes', FEATURES),
+  ]);
+}
+
+/** The share of the main network's keys that are among `keys`. */
+export function fitOf(keys: ReadonlySet<string>): number {
+  const wanted = [...expectedKeys(3, false)].filter(([, { optional }]) => !optional);
+  return wanted.filter(([key]) => keys.has(key)).length / wanted.length;
+}
+
+/** AveragedModel's step counter, which rides along with averaged weights. */
+const HARMLESS = new Set(['n_averaged']);
+
+/**
+ * Fits a state dict to the network, strictly both ways: every key is used or named as ignored, and
+ * every weight is there in its shape. The auxiliary heads may be absent, and may have another number
+ * of classes than `fc`, as after a fine-tuning that replaced `fc` alone.
+ *
+ * @param otherKeys keys of the dict that hold no tensor
+ * @throws MappingError with the three lists; nothing has been read from the tensors by then.
+ */
+export function matchStateDict(stateDict: StateDict, otherKeys: readonly string[] = []): Match {
+  const branch3Kernel = detectBranch3Kernel(stateDict);
+  const auxLogits = [...stateDict.keys()].some((key) => /^aux[12]\./.test(key));
+  const expected = expectedKeys(branch3Kernel, auxLogits);
+  const missing = [...expected].filter(([key, { optional }]) => !optional && !stateDict.has(key));
+  const unexpected = [...stateDict.keys()].filter(
+    (key) => !expected.has(key) && !HARMLESS.has(key),
+  );
+  const mismatched = findMismatches(stateDict, expected);
+  if (missing.length + unexpected.length + mismatched.length + otherKeys.length > 0) {
+    throw new MappingError(
+      missing.map(([key]) => key),
+      [...unexpected, ...otherKeys],
+      mismatched,
+    );
+  }
+  const ignored = [...stateDict.keys()].filter(
+    (key) => expected.get(key)?.ignored ?? !expected.has(key),
+  );
+  const numClasses = stateDict.get('fc.bias')?.shape[0] as number;
+  return { branch3Kernel, numClasses, auxLogits, ignored };
+}
+
+function detectBranch3Kernel(stateDict: StateDict): Branch3Kernel {
+  return stateDict.get('inception3a.branch3.1.conv.weight')?.shape[2] === 5 ? 5 : 3;
+}
+
+function findMismatches(stateDict: StateDict, expected: ReadonlyMap<string, Expected>): Mismatch[] {
+  const classes = new Map<string, number>();
+  const mismatched: Mismatch[] = [];
+  for (const [key, { shape }] of expected) {
+    const tensor = stateDict.get(key);
+    if (tensor === undefined) continue;
+    const wanted = resolveClasses(key, shape, tensor, classes);
+    const fits = !tensor.dtype.startsWith('complex') && String(wanted) === String(tensor.shape);
+    if (!fits)
+      mismatched.push({ key, found: describe(tensor), expected: `[${wanted.join(', ')}]` });
+  }
+  return mismatched;
+}
+
+/** A head's weight sets its number of classes (at least one); its bias must then agree. */
+function resolveClasses(
+  key: string,
+  shape: Shape,
+  tensor: TensorView,
+  classes: Map<string, number>,
+): (number | 'classes')[] {
+  const head = key.slice(0, key.lastIndexOf('.'));
+  const found = tensor.shape[0] ?? 0;
+  if (shape[0] === 'classes' && !classes.has(head) && found > 0) classes.set(head, found);
+  return shape.map((size) => (size === 'classes' ? (classes.get(head) ?? size) : size));
+}
+
+function describe({ dtype, shape }: TensorView): string {
+  const text = `[${shape.join(', ')}]`;
+  return dtype.startsWith('complex') ? `${dtype} ${text}` : text;
+}

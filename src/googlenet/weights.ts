@@ -1,0 +1,98 @@
+import { toFloat32 } from '../checkpoint/float32.js';
+import type { StateDict } from '../checkpoint/tensor.js';
+import { BATCH_NORM_EPS, type Branch3Kernel, type ConvBlock, convBlocks } from './architecture.js';
+import type { WeightSpec } from './model.js';
+import { TRANSFORM_INPUT } from './preprocess.js';
+
+/** The model's weights, one after the other, and the source keys that hold no finite number. */
+export interface ModelWeights {
+  /** All weights in the order of the specs, without gaps. */
+  readonly data: Float32Array;
+  /** Modules whose folded weights are not all finite; such a model gives NaN. */
+  readonly nonFinite: readonly string[];
+}
+
+/**
+ * Computes the inference weights of a state dict that has been matched: BatchNorm folded into each
+ * convolution, kernels permuted from PyTorch's OIHW to HWIO, linear weights transposed.
+ * The arithmetic is done in float64 and rounded to float32 once.
+ */
+export function computeWeights(
+  stateDict: StateDict,
+  specs: readonly WeightSpec[],
+  branch3Kernel: Branch3Kernel,
+): ModelWeights {
+  const layout = layOut(specs);
+  const nonFinite: string[] = [];
+  const tensor = (key: string): Float32Array => toFloat32(stateDict.get(key) as never);
+  const slot = (name: string): Float32Array => layout.slots.get(name) as Float32Array;
+  for (const conv of convBlocks(branch3Kernel)) {
+    const finite = foldConv(conv, tensor, slot(`${conv.name}/kernel`), slot(`${conv.name}/bias`));
+    if (!finite) nonFinite.push(conv.name);
+  }
+  slot('fc/bias').set(tensor('fc.bias'));
+  transpose(tensor('fc.weight'), slot('fc/kernel'), slot('fc/bias').length);
+  if (!allFinite(slot('fc/kernel')) || !allFinite(slot('fc/bias'))) nonFinite.push('fc');
+  layout.slots.get('transform_input/depthwise_kernel')?.set(TRANSFORM_INPUT.scale);
+  layout.slots.get('transform_input/bias')?.set(TRANSFORM_INPUT.offset);
+  return { data: layout.data, nonFinite };
+}
+
+function layOut(specs: readonly WeightSpec[]): {
+  data: Float32Array;
+  slots: ReadonlyMap<string, Float32Array>;
+} {
+  const lengths = specs.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+  const data = new Float32Array(lengths.reduce((sum, length) => sum + length, 0));
+  const slots = new Map<string, Float32Array>();
+  let at = 0;
+  for (const [i, { name }] of specs.entries()) {
+    const end = at + (lengths[i] as number);
+    slots.set(name, data.subarray(at, end));
+    at = end;
+  }
+  return { data, slots };
+}
+
+/**
+ * `bn(conv(x)) = gamma * (conv(x) - mean) / sqrt(var + eps) + beta` as one convolution with bias.
+ * @param kernel receives `[kernel, kernel, inChannels, outChannels]`
+ * @returns whether every folded number is finite
+ */
+function foldConv(
+  { name, inChannels, outChannels, kernel: side }: ConvBlock,
+  tensor: (key: string) => Float32Array,
+  kernel: Float32Array,
+  bias: Float32Array,
+): boolean {
+  const source = tensor(`${name}.conv.weight`);
+  const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(
+    (field) => tensor(`${name}.bn.${field}`),
+  ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const area = side * side;
+  for (let o = 0, from = 0; o < outChannels; o++) {
+    const scale = (gamma[o] as number) / Math.sqrt((variance[o] as number) + BATCH_NORM_EPS);
+    bias[o] = (beta[o] as number) - (mean[o] as number) * scale;
+    for (let i = 0; i < inChannels; i++) {
+      for (let p = 0; p < area; p++, from++) {
+        kernel[(p * inChannels + i) * outChannels + o] = (source[from] as number) * scale;
+      }
+    }
+  }
+  return allFinite(kernel) && allFinite(bias);
+}
+
+/** `[rows, columns]` into `[columns, rows]`. */
+function transpose(source: Float32Array, target: Float32Array, rows: number): void {
+  const columns = source.length / rows;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) target[c * rows + r] = source[r * columns + c] as number;
+  }
+}
+
+/** Zero times anything finite is zero; infinities and NaN give NaN, which then stays. */
+function allFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] as number) * 0;
+  return sum === 0;
+}

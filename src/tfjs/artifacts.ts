@@ -1,0 +1,58 @@
+import type { io } from '@tensorflow/tfjs-core';
+
+/** A file to be written: its name inside the model's folder, and what it holds. */
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** TensorFlow.js's convention; browsers cache files of this size. */
+export const SHARD_BYTES = 4 * 1024 * 1024;
+
+export interface ArtifactsInput {
+  readonly topology: io.ModelJSON['modelTopology'];
+  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** All weights, in that order, without gaps. */
+  readonly data: Float32Array;
+  readonly metadata: { readonly [key: string]: unknown };
+  readonly generatedBy: string;
+}
+
+/**
+ * Lays a model out as the files that `tf.loadLayersModel` reads: `model.json` and weight shards of
+ * 4 MB. The shards are views of `data`. The same input gives the same bytes.
+ * Source of the format: tfjs-core's `io.ModelJSON` and its weights manifest.
+ */
+export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
+  const data = littleEndianBytes(input.data);
+  const count = Math.max(1, Math.ceil(data.length / SHARD_BYTES));
+  const shards = Array.from({ length: count }, (_, i) => ({
+    name: `group1-shard${i + 1}of${count}.bin`,
+    bytes: data.subarray(i * SHARD_BYTES, (i + 1) * SHARD_BYTES),
+  }));
+  const modelJSON = {
+    format: 'layers-model',
+    generatedBy: input.generatedBy,
+    convertedBy: null,
+    modelTopology: input.topology,
+    weightsManifest: [
+      {
+        paths: shards.map(({ name }) => name),
+        weights: input.weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })),
+      },
+    ],
+    userDefinedMetadata: input.metadata,
+  };
+  return [
+    { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(modelJSON)) },
+    ...shards,
+  ];
+}
+
+function littleEndianBytes(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return bytes;
+  const view = new DataView(new ArrayBuffer(values.byteLength));
+  for (const [i, value] of values.entries()) view.setFloat32(i * 4, value, true);
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,115 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { Pth2tfjsError } from '../errors.js';
+import type { NamedBytes } from './artifacts.js';
+
+/** A loaded model of one image input and one row of logits. */
+export interface LoadedModel {
+  /** `[null, height, width, 3]` without the batch: `[batch, height, width, channels]`. */
+  readonly inputShape: readonly [batch: null, height: number, width: number, channels: number];
+  readonly numClasses: number;
+  /** Runs one image, NHWC `[height, width, 3]`; resolves to its logits. */
+  predict(image: Float32Array): Promise<Float32Array>;
+  dispose(): void;
+}
+
+/**
+ * Loads a layers model from its files, through TensorFlow.js's own loader, on the current backend.
+ * @throws Pth2tfjsError `model` when files are missing, short, or no layers model.
+ */
+export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedModel> {
+  const model = await loadLayersModel(filesHandler(files)).catch((error: unknown) => {
+    if (error instanceof Pth2tfjsError) throw error;
+    throw damaged(`cannot be loaded: ${String(error)}`, error);
+  });
+  const [, height, width, channels] = model.inputs[0]?.shape ?? [];
+  const numClasses = model.outputs[0]?.shape.at(-1);
+  if (height == null || width == null || channels !== 3 || numClasses == null) {
+    model.dispose();
+    throw damaged('does not take one image and give one row of logits');
+  }
+  return {
+    inputShape: [null, height, width, channels],
+    numClasses,
+    predict: async (image) => {
+      const logits = tf.tidy(
+        () => model.predict(tf.tensor4d(image, [1, height, width, 3])) as tf.Tensor,
+      );
+      const values = await logits.data<'float32'>();
+      logits.dispose();
+      return values;
+    },
+    dispose: () => {
+      model.dispose();
+    },
+  };
+}
+
+function damaged(message: string, cause?: unknown): Pth2tfjsError {
+  return new Pth2tfjsError('model', `the model ${message}`, {
+    hint: 'convert the checkpoint again',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** The weight files that a model.json names; plain names only, so that none points elsewhere. */
+export function weightPaths(modelJSON: Uint8Array): readonly string[] {
+  const { weightsManifest } = parseModelJSON(modelJSON);
+  const paths = weightsManifest.flatMap((group) => group.paths);
+  const odd = paths.find((path) => typeof path !== 'string' || !/^[\w][\w.-]*$/.test(path));
+  if (odd !== undefined)
+    throw damaged(`names the weight file '${String(odd)}', which is no plain file name`);
+  return paths;
+}
+
+function parseModelJSON(bytes: Uint8Array): tf.io.ModelJSON {
+  let json: Partial<tf.io.ModelJSON> | null;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes)) as typeof json;
+  } catch (error) {
+    throw damaged(`has a model.json that is no JSON: ${String(error)}`, error);
+  }
+  const groups: unknown = json?.weightsManifest;
+  const valid =
+    Array.isArray(groups) &&
+    groups.every((group) => Array.isArray(group?.paths) && Array.isArray(group?.weights));
+  if (!valid || json?.modelTopology == null)
+    throw damaged('has a model.json without topology or weights manifest');
+  return json as tf.io.ModelJSON;
+}
+
+function filesHandler(files: readonly NamedBytes[]): tf.io.IOHandler {
+  const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
+  const find = (name: string): Uint8Array => {
+    const bytes = byName.get(name);
+    if (bytes === undefined) throw damaged(`lacks the file ${name}`);
+    return bytes;
+  };
+  return {
+    load: async () => {
+      const modelJSON = find('model.json');
+      const json = parseModelJSON(modelJSON);
+      const data = concatenate(weightPaths(modelJSON).map(find));
+      const specs = json.weightsManifest.flatMap((group) => group.weights);
+      checkLength(specs, data.byteLength);
+      return tf.io.getModelArtifactsForJSON(json, async () => [specs, data]);
+    },
+  };
+}
+
+function checkLength(specs: readonly tf.io.WeightsManifestEntry[], found: number): void {
+  const count = specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  if (count * 4 !== found) {
+    throw damaged(`has ${found} bytes of weights, where model.json describes ${count * 4}`);
+  }
+}
+
+function concatenate(parts: readonly Uint8Array[]): ArrayBuffer {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out.buffer;
+}

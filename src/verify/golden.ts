@@ -1,0 +1,75 @@
+import { toFloat32 } from '../checkpoint/float32.js';
+import { type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
+import { TensorView } from '../checkpoint/tensor.js';
+import { Pth2tfjsError } from '../errors.js';
+
+/** Inputs, and the logits that PyTorch gave for them. */
+export interface Golden {
+  /** Normalised images, NCHW, row-major. */
+  readonly input: Float32Array;
+  /** `[images, 3, height, width]`. */
+  readonly shape: readonly [images: number, channels: 3, height: number, width: number];
+  /** `[images, numClasses]`, row-major. */
+  readonly logits: Float32Array;
+  readonly numClasses: number;
+}
+
+const HINT = 'in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
+
+function bad(message: string): Pth2tfjsError {
+  return new Pth2tfjsError('golden', `the golden file ${message}`, { hint: HINT });
+}
+
+/**
+ * Reads a golden file: `torch.save({"input": x, "logits": y}, f)`, where `x` is the normalised batch
+ * in NCHW and `y` what the model gave in eval mode. Either container, gzipped or not.
+ * @throws Pth2tfjsError `golden` when it holds something else, and as `readCheckpoint` does.
+ */
+export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): Promise<Golden> {
+  const { value } = await readCheckpoint(bytes, options);
+  if (!(value instanceof Map)) throw bad('is no dict');
+  const input = tensorAt(value, 'input');
+  const logits = tensorAt(value, 'logits');
+  const [images, channels, height, width] = input.shape;
+  if (input.shape.length !== 4 || channels !== 3 || images === 0) {
+    throw bad(`has an input of shape [${input.shape}]; it must be [images, 3, height, width]`);
+  }
+  const [rows, numClasses] = logits.shape;
+  if (logits.shape.length !== 2 || rows !== images || numClasses === 0) {
+    throw bad(
+      `has logits of shape [${logits.shape}] for ${images} images; they must be [${images}, classes]`,
+    );
+  }
+  const golden: Golden = {
+    input: finite(toFloat32(input), 'input'),
+    shape: [images as number, 3, height as number, width as number],
+    logits: finite(toFloat32(logits), 'logits'),
+    numClasses: numClasses as number,
+  };
+  return golden;
+}
+
+function tensorAt(value: ReadonlyMap<unknown, unknown>, key: string): TensorView {
+  const tensor = value.get(key);
+  if (tensor instanceof TensorView) return tensor;
+  const keys = [...value.keys()].slice(0, 5).map(String).join(', ');
+  throw bad(`has no tensor '${key}'; its keys are: ${keys || 'none'}`);
+}
+
+function finite(values: Float32Array, key: string): Float32Array {
+  if (values.every(Number.isFinite)) return values;
+  throw bad(`holds values in '${key}' that are infinite or no number`);
+}
+
+/** One image in the model's layout, NHWC `[height, width, 3]`. */
+export function imageNHWC({ input, shape }: Golden, index: number): Float32Array {
+  const pixels = shape[2] * shape[3];
+  const start = index * 3 * pixels;
+  const out = new Float32Array(3 * pixels);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let p = 0; p < pixels; p++) {
+      out[p * 3 + channel] = input[start + channel * pixels + p] as number;
+    }
+  }
+  return out;
+}
