@@ -169,7 +169,8 @@ async function download(url: URL, options: SourceOptions): Promise<Source> {
     const bytes = await receive(response, transfer, timer, options.progress);
     return { name: urlName(url), bytes };
   } catch (error) {
-    throw stop.signal.aborted ? stop.signal.reason : transferError(transfer, error);
+    // After an abort this is its reason, which is already one of ours.
+    throw transferError(transfer, error);
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', onAbort);

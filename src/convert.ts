@@ -3,7 +3,7 @@ import { type Container, readCheckpoint, ungzip } from './checkpoint/index.js';
 import { listTensors, selectStateDict, stripPrefixes } from './checkpoint/state-dict.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import { fitOf, matchStateDict } from './googlenet/mapping.js';
-import { describeModel } from './googlenet/model.js';
+import { checkImageSize, describeModel } from './googlenet/model.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 import { computeWeights } from './googlenet/weights.js';
 import { type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
@@ -87,6 +87,8 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
+  const imageSize = options.imageSize ?? 224;
+  checkImageSize(imageSize);
   const { file } = await ungzip(bytes);
   const hashing = sha256(file);
   const checkpoint = await readCheckpoint(
@@ -99,7 +101,6 @@ export async function convertCheckpoint(
   const digest = await hashing;
   const official = digest?.startsWith(OFFICIAL.sha256) === true && file.length === OFFICIAL.bytes;
   const transformInput = options.transformInput ?? official;
-  const imageSize = options.imageSize ?? 224;
   const model = describeModel({ ...match, imageSize, transformInput });
   const { data, nonFinite } = computeWeights(stateDict, model.weights, match.branch3Kernel);
   const provenance: Provenance = {

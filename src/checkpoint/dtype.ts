@@ -13,6 +13,7 @@ const ITEM_SIZES = {
   float8_e5m2: 1,
   float8_e5m2fnuz: 1,
   float8_e8m0fnu: 1,
+  float4_e2m1fn_x2: 1,
   int64: 8,
   int32: 4,
   int16: 2,

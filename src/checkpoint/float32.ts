@@ -127,12 +127,18 @@ function lookUp(bytes: Uint8Array, numel: number, table: Float32Array): Float32A
   });
 }
 
-function dequantize(codes: Float32Array, shape: readonly number[], q: Quantizer): Float32Array {
-  const axis = q.axis ?? 0;
+function dequantize(
+  codes: Float32Array,
+  shape: readonly number[],
+  quantizer: Quantizer,
+): Float32Array {
+  const { scale, zeroPoint, axis } = quantizer;
   const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
-  const channels = q.axis === undefined ? 1 : (shape[axis] ?? 1);
+  const channels = typeof scale === 'number' ? 1 : scale.numel;
+  const scales = typeof scale === 'number' ? Float32Array.of(scale) : toFloat32(scale);
+  const zeros = typeof zeroPoint === 'number' ? Float32Array.of(zeroPoint) : toFloat32(zeroPoint);
   return codes.map((code, i) => {
     const channel = Math.floor(i / inner) % channels;
-    return (code - (q.zeroPoints[channel] ?? 0)) * Math.fround(q.scales[channel] ?? NaN);
+    return (code - (zeros[channel] as number)) * (scales[channel] as number);
   });
 }

@@ -116,24 +116,24 @@ function rebuildTensorV3(args: readonly unknown[]): TensorView {
   return rebuildTensor(args, dtype.dtype);
 }
 
-/** torch._utils._rebuild_qtensor(storage, offset, size, stride, quantizer_params, …). */
+/**
+ * torch._utils._rebuild_qtensor(storage, offset, size, stride, quantizer, …), where the quantizer is
+ * (torch.per_tensor_affine, scale, zero_point) or (torch.per_channel_affine, scales, zeros, axis).
+ */
 function rebuildQuantized(args: readonly unknown[]): TensorView {
-  const [scheme, scale, zeroPoint, axis] = Array.isArray(args[4]) ? args[4] : [];
-  const name = scheme instanceof OpaqueObject ? scheme.global : undefined;
-  if (
-    name === 'torch.per_tensor_affine' &&
-    typeof scale === 'number' &&
-    typeof zeroPoint === 'number'
-  ) {
-    return rebuildTensor(args, undefined, { scales: [scale], zeroPoints: [zeroPoint] });
+  const [, scale, zeroPoint, axis = 0] = Array.isArray(args[4]) ? (args[4] as unknown[]) : [];
+  if (typeof scale === 'number' && typeof zeroPoint === 'number') {
+    return rebuildTensor(args, undefined, { scale, zeroPoint, axis: 0 });
   }
-  if (typeof axis === 'number' && Array.isArray(scale) && Array.isArray(zeroPoint)) {
-    return rebuildTensor(args, undefined, { scales: scale, zeroPoints: zeroPoint, axis });
+  const channels = integers(args[2], 'size')[axis as number];
+  const perChannel = (value: unknown): value is TensorView =>
+    value instanceof TensorView &&
+    value.quantizer === undefined &&
+    String(value.shape) === String(channels);
+  if (typeof axis === 'number' && perChannel(scale) && perChannel(zeroPoint)) {
+    return rebuildTensor(args, undefined, { scale, zeroPoint, axis });
   }
-  return unsupported('a tensor quantized with its scales in tensors', 'save tensor.dequantize()')(
-    [],
-    { entries: 0 },
-  ) as never;
+  return corrupt('a quantized tensor whose scales do not fit its shape');
 }
 
 /** torch._utils._rebuild_parameter(data, requires_grad, hooks): the tensor itself. */
@@ -142,12 +142,11 @@ function rebuildParameter([data]: readonly unknown[]): TensorView {
 }
 
 /** torch._tensor._rebuild_from_type_v2(function, type, args, state): a tensor with attributes. */
-function rebuildFromType([rebuild, , args]: readonly unknown[], budget: Budget): unknown {
+function rebuildFromType([rebuild, , args]: readonly unknown[]): unknown {
   if (typeof rebuild !== 'function' || !Array.isArray(args)) {
     return corrupt('a tensor subclass without a rebuild function');
   }
   const tensor: unknown = rebuild(...args);
-  void budget;
   return tensor instanceof TensorView ? tensor : corrupt('a tensor subclass without a tensor');
 }
 

@@ -11,7 +11,7 @@ const FOREIGN: readonly (readonly [test: (head: Head) => boolean, what: string, 
   [
     (h) => h.at(257, 'ustar'),
     'a tar archive, as torch wrote before 0.2',
-    `${RESAVE} with the old torch`,
+    `with a torch that still reads it, ${RESAVE}`,
   ],
   [
     isSafetensors,
@@ -64,6 +64,11 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
   if (head.bytes(0x1f, 0x8b)) return 'gzip';
   if (head.at(0, 'PK')) return 'zip';
   if (head.holdsLegacyMagic()) return 'legacy';
+  if (head.startsLikeOne()) {
+    throw new Pth2tfjsError('truncated', `the file ends after ${bytes.length} bytes`, {
+      hint: 'download it again',
+    });
+  }
   const foreign = FOREIGN.find(([test]) => test(head));
   const [what, hint] = (foreign?.slice(1) as [string, string]) ?? [
     `neither a zip nor a legacy stream; it starts with ${head.hex()}`,
@@ -110,6 +115,18 @@ class Head {
   hex(): string {
     return Array.from(this.data.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(
       ' ',
+    );
+  }
+
+  /** True for the first few bytes of a checkpoint, and nothing more. */
+  startsLikeOne(): boolean {
+    const starts = [
+      [0x50, 0x4b],
+      [0x1f, 0x8b],
+      [0x80, 0x02, 0x8a, 0x0a, ...LEGACY_MAGIC],
+    ];
+    return starts.some(
+      (start) => this.length < start.length && this.data.every((byte, i) => byte === start[i]),
     );
   }
 

@@ -3,7 +3,8 @@ import { type StateDict, TensorView } from './tensor.js';
 
 /** Bounds on walking a saved value, whose shared parts could multiply without end. */
 const MAX_DEPTH = 64;
-const MAX_VALUES = 1_000_000;
+/** One a container or tensor, and one for every hundred items; real checkpoints need thousands. */
+const MAX_WORK = 200_000;
 
 /** A dict in the checkpoint that holds tensors under string keys. */
 export interface StateDictCandidate {
@@ -18,19 +19,23 @@ type Visit = (value: unknown, path: string) => void;
 
 /** Calls `visit` for every container and tensor in a saved value, parents first. */
 function walk(root: unknown, visit: Visit): void {
-  let left = MAX_VALUES;
+  let work = MAX_WORK;
   const ancestors = new Set<unknown>();
+  const isContainer = (value: unknown) => value instanceof Map || Array.isArray(value);
   const step = (value: unknown, path: string) => {
-    if (--left < 0)
-      throw new Pth2tfjsError('limit', `the checkpoint holds over ${MAX_VALUES} values`);
-    if (value instanceof TensorView) return visit(value, path);
-    if (!(value instanceof Map || Array.isArray(value)) || ancestors.has(value)) return;
+    const size = value instanceof Map ? value.size : Array.isArray(value) ? value.length : 0;
+    work -= 1 + size / 100;
+    if (work < 0) throw new Pth2tfjsError('limit', 'the checkpoint holds too many values');
+    visit(value, path);
+    if (!(value instanceof Map || Array.isArray(value))) return;
     if (ancestors.size >= MAX_DEPTH) {
       throw new Pth2tfjsError('limit', `the checkpoint is nested more than ${MAX_DEPTH} deep`);
     }
-    visit(value, path);
     ancestors.add(value);
-    for (const [key, child] of value.entries()) step(child, joinPath(path, key));
+    for (const [key, child] of value.entries()) {
+      const follow = child instanceof TensorView || (isContainer(child) && !ancestors.has(child));
+      if (follow) step(child, joinPath(path, key));
+    }
     ancestors.delete(value);
   };
   step(root, '');

@@ -51,10 +51,11 @@ export class TensorStorage {
 
 /** How the integers of a quantized tensor stand for real numbers: `(q - zeroPoint) * scale`. */
 export interface Quantizer {
-  readonly scales: readonly number[];
-  readonly zeroPoints: readonly number[];
-  /** The dimension that has one scale an index; undefined when one scale serves all. */
-  readonly axis?: number;
+  /** One number for all elements, or a 1-D tensor with one a channel. */
+  readonly scale: number | TensorView;
+  readonly zeroPoint: number | TensorView;
+  /** The dimension whose indices are the channels. */
+  readonly axis: number;
 }
 
 /** A strided look at a storage. Shape, strides and offset count elements, as in PyTorch. */

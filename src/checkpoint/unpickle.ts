@@ -79,7 +79,9 @@ function resolveGlobal(name: string, budget: Budget): never {
   const global = ALLOWED_GLOBALS.get(name) ?? refuseGlobal(name, 0);
   const { call, value } = global;
   if (call === undefined) return value as never;
-  const build = (...args: unknown[]): unknown => call(args, budget);
+  function build(...args: unknown[]): unknown {
+    return (call as NonNullable<typeof call>)(args, budget);
+  }
   return build as never;
 }
 

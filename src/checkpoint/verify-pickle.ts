@@ -84,7 +84,9 @@ class Verifier {
   }
 
   private fail(code: 'truncated' | 'corrupt' | 'unsupported' | 'limit', message: string): never {
-    throw new Pth2tfjsError(code, `${message} (pickle, byte ${this.at})`, { offset: this.at });
+    const hint = code === 'truncated' ? { hint: 'the file is cut short; download it again' } : {};
+    const where = `(pickle, byte ${this.at})`;
+    throw new Pth2tfjsError(code, `${message} ${where}`, { offset: this.at, ...hint });
   }
 
   private refuseOpcode(at: number): never {

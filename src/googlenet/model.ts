@@ -63,12 +63,7 @@ const ZEROS = { class_name: 'Zeros', config: {} };
  */
 export function describeModel(options: ModelOptions): ModelDescription {
   const { imageSize, numClasses } = options;
-  if (!Number.isInteger(imageSize) || imageSize < MIN_IMAGE_SIZE) {
-    throw new Pth2tfjsError(
-      'usage',
-      `an image size of ${imageSize}; it must be a whole number of at least ${MIN_IMAGE_SIZE}`,
-    );
-  }
+  checkImageSize(imageSize);
   const graph = new LayerGraph();
   let node = graph.input(imageSize);
   if (options.transformInput) node = graph.transformInput(node);
@@ -86,6 +81,15 @@ export function describeModel(options: ModelOptions): ModelDescription {
   );
   node = graph.dense(node, 'fc', FEATURES, numClasses);
   return { topology: graph.toJSON('googlenet', node), weights: graph.weights };
+}
+
+/** @throws Pth2tfjsError `usage` for a size that the network cannot take. */
+export function checkImageSize(imageSize: number): void {
+  if (Number.isInteger(imageSize) && imageSize >= MIN_IMAGE_SIZE) return;
+  throw new Pth2tfjsError(
+    'usage',
+    `an image size of ${imageSize}; it must be a whole number of at least ${MIN_IMAGE_SIZE}`,
+  );
 }
 
 class LayerGraph {

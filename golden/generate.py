@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Regenerate this folder: `python3 golden/generate.py [--out DIR] [--only full|small|hostile]`.
+
+Each run writes what the torch at hand can write, and always the same bytes. README.md
+tells which versions wrote the recorded files.
+"""
+
+import argparse
+import importlib
+import importlib.util
+from pathlib import Path
+
+from files import Manifest
+
+SECTIONS = ("full", "small", "hostile")
+
+
+def sections(only):
+    """The sections to write: the one asked for, or all that this installation can."""
+    if only:
+        return (only,)
+    has_torchvision = importlib.util.find_spec("torchvision") is not None
+    return SECTIONS if has_torchvision else SECTIONS[1:]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default=Path(__file__).parent, type=Path, help="folder to write into")
+    parser.add_argument("--only", choices=SECTIONS, help="write one section")
+    options = parser.parse_args()
+    manifest = Manifest(options.out)
+    for name in sections(options.only):
+        importlib.import_module(name).generate(manifest)
+    manifest.save()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect } from 'vitest';
+
+const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+export const GOLDEN = new URL('../../golden/', import.meta.url).pathname;
+
+export interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command line as a user would, without a terminal. */
+export function pth2tfjs(...args: string[]): Promise<Run> {
+  return new Promise((resolve) => {
+    const options = { maxBuffer: 64 * 2 ** 20 };
+    const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) => {
+      resolve({ status: child.exitCode, stdout, stderr });
+    });
+  });
+}
+
+/** A failure as users should meet it: one line on stderr that says what and what next, no stack trace. */
+export function expectFailure(run: Run, status: number, text: RegExp | string): void {
+  expect(run.stderr).toMatch(text);
+  expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(run.stderr).toMatch(/^pth2tfjs: /);
+  expect(run.stderr).not.toMatch(/\n\s+at |internal error/);
+  expect(run.stdout).toBe('');
+  expect(run.status).toBe(status);
+}
+
+/** A temporary folder for one test file, removed when it is done. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-test-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
