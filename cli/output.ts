@@ -258,11 +258,24 @@ function discard({ place, temp, aside, created }: Staging): void {
   attempt(() => {
     if (existsSync(aside) && !existsSync(place)) renameSync(aside, place);
   });
-  // A file that another thread is just opening can make a folder non-empty once more.
-  const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 10 };
-  attempt(() => rmSync(temp, options));
-  attempt(() => existsSync(place) && rmSync(aside, options));
+  removeForGood(temp, newStaging(place).temp);
+  if (existsSync(place)) removeForGood(aside, newStaging(place).temp);
   for (const path of created) attempt(() => rmdirSync(path));
+}
+
+/**
+ * Other threads may still be adding files by the old path, which the rename takes away from them.
+ * One that has looked the folder up already can slip in once more, so it may take a second try.
+ */
+function removeForGood(path: string, unused: string): void {
+  let doomed = path;
+  attempt(() => {
+    renameSync(path, unused);
+    doomed = unused;
+  });
+  for (let tries = 0; tries < 10 && existsSync(doomed); tries++) {
+    attempt(() => rmSync(doomed, { recursive: true, force: true }));
+  }
 }
 
 /** A failing clean-up must not hide the error that it cleans up after. */

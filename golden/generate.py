@@ -8,9 +8,12 @@ tells which versions wrote the recorded files.
 import argparse
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 
-from files import Manifest
+sys.dont_write_bytecode = True
+
+from files import Manifest  # noqa: E402
 
 SECTIONS = ("full", "small", "hostile")
 

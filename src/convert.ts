@@ -89,7 +89,7 @@ export async function convertCheckpoint(
 ): Promise<Conversion> {
   const imageSize = options.imageSize ?? 224;
   checkImageSize(imageSize);
-  const { file } = await ungzip(bytes);
+  const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
   const checkpoint = await readCheckpoint(
     file,
@@ -107,7 +107,7 @@ export async function convertCheckpoint(
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
     source: describeSource(
-      { ...checkpoint.container, gzip: file !== bytes },
+      { ...checkpoint.container, gzip },
       options.sourceName,
       digest,
     ),

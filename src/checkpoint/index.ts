@@ -25,26 +25,36 @@ export async function readCheckpoint(
   bytes: Uint8Array,
   options: ReadOptions = {},
 ): Promise<Checkpoint> {
-  const { container, file } = await ungzip(bytes);
+  const { container, file, gzip } = await ungzip(bytes);
   checkSize(file.length, 'the file');
-  const read = container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
-  return { ...read, container: { ...read.container, gzip: file !== bytes } };
+  const read =
+    container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
+  return { ...read, container: { ...read.container, gzip } };
+}
+
+/** The bytes of a container, and what it is. */
+export interface UngzippedFile {
+  readonly file: Uint8Array;
+  readonly container: 'zip' | 'legacy';
+  /** Whether a gzip layer was taken off. */
+  readonly gzip: boolean;
 }
 
 /**
  * Takes off the gzip layer, if there is one.
  * @throws Pth2tfjsError as {@link gunzip} and {@link sniffContainer} do.
  */
-export async function ungzip(
-  bytes: Uint8Array,
-): Promise<{ file: Uint8Array; container: 'zip' | 'legacy' }> {
+export async function ungzip(input: Uint8Array): Promise<UngzippedFile> {
+  // A plain view: the methods of Node's Buffer differ, slice() does not copy for one.
+  const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
   const container = sniffContainer(bytes);
-  if (container !== 'gzip') return { file: bytes, container };
+  if (container !== 'gzip') return { file: bytes, container, gzip: false };
   const file = await gunzip(bytes);
   const inner = sniffContainer(file);
-  if (inner === 'gzip')
+  if (inner === 'gzip') {
     throw new Pth2tfjsError('unsupported-format', 'the file is gzipped twice', {
       hint: 'unpack it once: gunzip FILE',
     });
-  return { file, container: inner };
+  }
+  return { file, container: inner, gzip: true };
 }

@@ -69,13 +69,21 @@ function foldConv(
   const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(
     (field) => tensor(`${name}.bn.${field}`),
   ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const scale = Float64Array.from(
+    gamma,
+    (g, o) => g / Math.sqrt((variance[o] as number) + BATCH_NORM_EPS),
+  );
+  for (let o = 0; o < outChannels; o++) {
+    bias[o] = (beta[o] as number) - (mean[o] as number) * (scale[o] as number);
+  }
   const area = side * side;
-  for (let o = 0, from = 0; o < outChannels; o++) {
-    const scale = (gamma[o] as number) / Math.sqrt((variance[o] as number) + BATCH_NORM_EPS);
-    bias[o] = (beta[o] as number) - (mean[o] as number) * scale;
-    for (let i = 0; i < inChannels; i++) {
-      for (let p = 0; p < area; p++, from++) {
-        kernel[(p * inChannels + i) * outChannels + o] = (source[from] as number) * scale;
+  const filter = inChannels * area;
+  // Output channels innermost: the reads then share cache lines with those of the next tap.
+  for (let i = 0; i < inChannels; i++) {
+    for (let p = 0; p < area; p++) {
+      const to = (p * inChannels + i) * outChannels;
+      for (let o = 0, from = i * area + p; o < outChannels; o++, from += filter) {
+        kernel[to + o] = (source[from] as number) * (scale[o] as number);
       }
     }
   }
@@ -85,8 +93,8 @@ function foldConv(
 /** `[rows, columns]` into `[columns, rows]`. */
 function transpose(source: Float32Array, target: Float32Array, rows: number): void {
   const columns = source.length / rows;
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) target[c * rows + r] = source[r * columns + c] as number;
+  for (let c = 0; c < columns; c++) {
+    for (let r = 0; r < rows; r++) target[c * rows + r] = source[r * columns + c] as number;
   }
 }
 

@@ -1,0 +1,109 @@
+// Times `pth2tfjs convert` of the full-size checkpoint as a whole process, in one run with its
+// peer, `torch.load` of the same file, and with the floor, a process that only reads the file and
+// writes as many bytes. The commands take turns, so that all meet the same machine.
+//
+//   npm run bench [-- ROUNDS]
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+
+const rounds = Number(process.argv[2] ?? 9);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tmp = mkdtempSync(join(tmpdir(), 'pth2tfjs-bench-'));
+const checkpoint = join(tmp, 'googlenet.pth');
+const out = join(tmp, 'out');
+const peakFile = join(tmp, 'peak');
+const python = process.env.PTH2TFJS_PYTHON ?? '/usr/bin/python3';
+
+function node(...args) {
+  const preload = ['--import', join(root, 'bench/report-peak.js')];
+  return { command: process.execPath, args: [...preload, ...args] };
+}
+
+/** Runs a command to its end; returns seconds of wall clock and the peak memory it left behind. */
+function measure({ command, args }) {
+  const started = process.hrtime.bigint();
+  const { status, stderr } = spawnSync(command, args, {
+    env: { ...process.env, PEAK_FILE: peakFile },
+  });
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${stderr}`);
+  return { seconds, peak: Number(readFileSync(peakFile, 'utf8')) };
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+function hasTorch() {
+  return existsSync(python) && spawnSync(python, ['-c', 'import torch']).status === 0;
+}
+
+function folderBytes(folder) {
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+}
+
+function contenders(size) {
+  const floor = `const fs = require('fs'); const b = fs.readFileSync('${checkpoint}'); fs.writeFileSync('${join(tmp, 'floor')}', b.subarray(0, ${size}))`;
+  const report = `import resource; open('${peakFile}', 'w').write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))`;
+  const load = `import torch; torch.load('${checkpoint}'); ${report}`;
+  return {
+    'pth2tfjs convert': node(
+      join(root, 'dist/cli/main.js'),
+      'convert',
+      checkpoint,
+      out,
+      '--force',
+      '--quiet',
+    ),
+    ...(hasTorch() ? { 'torch.load': { command: python, args: ['-c', load] } } : {}),
+    'floor (read, write)': node('-e', floor),
+  };
+}
+
+try {
+  writeFileSync(checkpoint, gunzipSync(readFileSync(join(root, 'golden/googlenet.pth.gz'))));
+  execFileSync(process.execPath, [
+    join(root, 'dist/cli/main.js'),
+    'convert',
+    checkpoint,
+    out,
+    '--quiet',
+  ]);
+  const commands = Object.entries(contenders(folderBytes(out)));
+  const results = new Map(commands.map(([name]) => [name, []]));
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, command] of commands) {
+      const result = measure(command);
+      if (round >= 0) results.get(name).push(result);
+    }
+  }
+  const size = statSync(checkpoint).size;
+  const base = results.get('pth2tfjs convert');
+  console.log(
+    `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ${rounds} rounds, medians`,
+  );
+  for (const [name, runs] of results) {
+    const seconds = median(runs.map((run) => run.seconds));
+    const peak = median(runs.map((run) => run.peak));
+    const ratio = median(base.map((run, i) => run.seconds / runs[i].seconds));
+    console.log(
+      `${name.padEnd(20)} ${seconds.toFixed(3)} s   peak ${(peak / 1e6).toFixed(0).padStart(4)} MB = ${(peak / size).toFixed(1)} x the file   convert takes ${ratio.toFixed(2)} x this`,
+    );
+  }
+  if (!results.has('torch.load')) console.log(`torch.load not measured: no PyTorch for ${python}`);
+} finally {
+  rmSync(tmp, { recursive: true, force: true });
+}

@@ -1,0 +1,6 @@
+// Preloaded into a measured process: leaves its peak resident memory, in bytes, in a file.
+import { writeFileSync } from 'node:fs';
+
+process.on('exit', () => {
+  writeFileSync(process.env.PEAK_FILE, String(process.resourceUsage().maxRSS * 1024));
+});

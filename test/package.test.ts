@@ -1,0 +1,133 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import * as api from '../src/index.js';
+import { VERSION } from '../src/version.js';
+import { GOLDEN, temporaryFolder } from './helpers/cli.js';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+test('the version in the code is the package’s', () => {
+  expect(VERSION).toBe(manifest.version);
+});
+
+test('the public names are these', () => {
+  expect(Object.keys(api).sort()).toEqual([
+    'BACKEND_NAMES',
+    'DEFAULT_TOLERANCE',
+    'IMAGENET_MEAN',
+    'IMAGENET_STD',
+    'MappingError',
+    'Pth2tfjsError',
+    'TensorView',
+    'compareLogits',
+    'contiguousBytes',
+    'convertCheckpoint',
+    'findStateDicts',
+    'formatReport',
+    'inspectCheckpoint',
+    'isPth2tfjsError',
+    'listTensors',
+    'loadModel',
+    'matchStateDict',
+    'readCheckpoint',
+    'readGolden',
+    'selectStateDict',
+    'stripPrefixes',
+    'toFloat32',
+    'verifyModel',
+  ]);
+});
+
+test('the library reaches for no file system, network or process', () => {
+  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => [name, readFileSync(join(ROOT, 'src', name), 'utf8')] as const);
+  expect(sources.length).toBeGreaterThan(15);
+  for (const [name, text] of sources) {
+    expect([name, /from '(node:|fs|path|process|http|child_process)/.test(text)]).toEqual([
+      name,
+      false,
+    ]);
+    expect([name, /\b(fetch|XMLHttpRequest|eval)\(|\bprocess\.|new Function/.test(text)]).toEqual([
+      name,
+      false,
+    ]);
+  }
+});
+
+const registry = spawnSync('npm', ['ping'], { timeout: 30_000 }).status === 0;
+if (!registry) console.warn('SKIPPED: the package cannot be installed, no npm registry answers');
+
+describe.skipIf(!registry)('the packed package, installed into an empty project', () => {
+  const project = temporaryFolder();
+
+  beforeAll(() => {
+    const packed = execFileSync(
+      'npm',
+      ['pack', '--json', '--ignore-scripts', '--pack-destination', project],
+      { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    const [{ filename }] = JSON.parse(packed);
+    writeFileSync(join(project, 'package.json'), '{"private": true, "type": "module"}');
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', join(project, filename)], {
+      cwd: project,
+      stdio: 'ignore',
+    });
+  });
+
+  test('gives a working command', () => {
+    const run = spawnSync('npx', ['pth2tfjs', '--version'], { cwd: project, encoding: 'utf8' });
+    expect(run.stdout.trim()).toBe(VERSION);
+  });
+
+  test('gives a working import, with one copy of TensorFlow.js', () => {
+    const script = `
+      import { readFile } from 'node:fs/promises';
+      import { convertCheckpoint, readGolden, verifyModel } from 'pth2tfjs';
+      const { files } = await convertCheckpoint(await readFile(${JSON.stringify(join(GOLDEN, 'googlenet.pth.gz'))}));
+      const golden = await readGolden(await readFile(${JSON.stringify(join(GOLDEN, 'googlenet.golden.pth.gz'))}));
+      console.log((await verifyModel(files, golden)).comparison.passed);`;
+    writeFileSync(join(project, 'use.mjs'), script);
+    expect(execFileSync('node', ['use.mjs'], { cwd: project, encoding: 'utf8' }).trim()).toBe(
+      'true',
+    );
+    const cores = readdirSync(join(project, 'node_modules'), {
+      recursive: true,
+      encoding: 'utf8',
+    }).filter((name) => name.endsWith('tfjs-core/package.json'));
+    expect(cores).toHaveLength(1);
+  });
+
+  test('gives types that a strict TypeScript project accepts', () => {
+    const options = {
+      compilerOptions: {
+        strict: true,
+        module: 'NodeNext',
+        target: 'ES2022',
+        lib: ['ES2023', 'DOM'],
+        types: [],
+        noEmit: true,
+        skipLibCheck: false,
+        exactOptionalPropertyTypes: true,
+      },
+      files: ['use.ts'],
+    };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(options));
+    writeFileSync(
+      join(project, 'use.ts'),
+      `import { convertCheckpoint, type Conversion } from 'pth2tfjs';\nexport const f = async (b: Uint8Array): Promise<Conversion> => convertCheckpoint(b);\n// @ts-expect-error a path is no checkpoint\nconvertCheckpoint('googlenet.pth');\n`,
+    );
+    const tsc = spawnSync(
+      process.execPath,
+      [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project],
+      { encoding: 'utf8' },
+    );
+    const ours = tsc.stdout
+      .split('\n')
+      .filter((line) => line.includes('error') && !line.includes('node_modules/@t'));
+    expect(ours).toEqual([]);
+  });
+});
