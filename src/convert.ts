@@ -106,11 +106,7 @@ export async function convertCheckpoint(
   const provenance: Provenance = {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
-    source: describeSource(
-      { ...checkpoint.container, gzip },
-      options.sourceName,
-      digest,
-    ),
+    source: describeSource({ ...checkpoint.container, gzip }, options.sourceName, digest),
     stateDict: { path: candidate.path, prefix },
     branch3Kernel: match.branch3Kernel,
     transformInput,

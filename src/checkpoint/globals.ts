@@ -1,7 +1,13 @@
 import { Pth2tfjsError } from '../errors.js';
 import { DTYPES, type DType } from './dtype.js';
 import type { Kind } from './opcodes.js';
-import { type Quantizer, TensorStorage, TensorView, validateView } from './tensor.js';
+import {
+  type LazyBits,
+  type Quantizer,
+  TensorStorage,
+  TensorView,
+  validateView,
+} from './tensor.js';
 
 /**
  * The allow-list: every global that a checkpoint may name, by its full name, and the inert value
@@ -97,23 +103,49 @@ const integers = (value: unknown, what: string): number[] => {
   return value;
 };
 
-/** torch._utils._rebuild_tensor(storage, storage_offset, size, stride, …) and its versions. */
-function rebuildTensor(args: readonly unknown[], dtype?: DType, quantizer?: Quantizer): TensorView {
+/** What some rebuild functions say beside the four arguments that all of them have. */
+interface TensorExtras {
+  readonly dtype?: DType;
+  readonly quantizer?: Quantizer;
+  readonly lazy?: LazyBits;
+}
+
+/** torch._utils._rebuild_tensor(storage, storage_offset, size, stride). */
+function rebuildTensor(args: readonly unknown[], more: TensorExtras = {}): TensorView {
   const [storage, offset, size, stride] = args;
   if (!(storage instanceof TensorStorage)) return corrupt('a tensor without a storage');
-  const elementType = dtype ?? storage.dtype;
-  if (elementType === undefined) return corrupt('a tensor over an untyped storage without a dtype');
+  const dtype = more.dtype ?? storage.dtype;
+  if (dtype === undefined) return corrupt('a tensor over an untyped storage without a dtype');
   if (typeof offset !== 'number') return corrupt(`a tensor's offset is no integer`);
+  if (more.lazy !== undefined && !/float|complex/.test(dtype)) {
+    return corrupt(`a ${dtype} tensor that waits to be negated`);
+  }
   const shape = integers(size, 'size');
   const strides = integers(stride, 'stride');
-  return validateView(new TensorView(elementType, shape, strides, offset, storage, quantizer));
+  return validateView(
+    new TensorView(dtype, shape, strides, offset, storage, more.quantizer, more.lazy),
+  );
+}
+
+/** torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata). */
+function rebuildTensorV2(args: readonly unknown[]): TensorView {
+  const lazy = lazyBits(args[6]);
+  return rebuildTensor(args, lazy === undefined ? {} : { lazy });
+}
+
+/** `{"conj": True, "neg": True}`, or absent; only floating-point tensors can carry these. */
+function lazyBits(metadata: unknown): LazyBits | undefined {
+  if (!(metadata instanceof Map)) return undefined;
+  const [conj, neg] = [metadata.get('conj') === true, metadata.get('neg') === true];
+  return conj || neg ? { conj, neg } : undefined;
 }
 
 /** torch._utils._rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, …). */
 function rebuildTensorV3(args: readonly unknown[]): TensorView {
   const dtype = args[6];
   if (!(dtype instanceof DTypeConstant)) return corrupt('a tensor without a dtype');
-  return rebuildTensor(args, dtype.dtype);
+  const lazy = lazyBits(args[7]);
+  return rebuildTensor(args, { dtype: dtype.dtype, ...(lazy === undefined ? {} : { lazy }) });
 }
 
 /**
@@ -123,7 +155,7 @@ function rebuildTensorV3(args: readonly unknown[]): TensorView {
 function rebuildQuantized(args: readonly unknown[]): TensorView {
   const [, scale, zeroPoint, axis = 0] = Array.isArray(args[4]) ? (args[4] as unknown[]) : [];
   if (typeof scale === 'number' && typeof zeroPoint === 'number') {
-    return rebuildTensor(args, undefined, { scale, zeroPoint, axis: 0 });
+    return rebuildTensor(args, { quantizer: { scale, zeroPoint, axis: 0 } });
   }
   const channels = integers(args[2], 'size')[axis as number];
   const perChannel = (value: unknown): value is TensorView =>
@@ -131,7 +163,7 @@ function rebuildQuantized(args: readonly unknown[]): TensorView {
     value.quantizer === undefined &&
     String(value.shape) === String(channels);
   if (typeof axis === 'number' && perChannel(scale) && perChannel(zeroPoint)) {
-    return rebuildTensor(args, undefined, { scale, zeroPoint, axis });
+    return rebuildTensor(args, { quantizer: { scale, zeroPoint, axis } });
   }
   return corrupt('a quantized tensor whose scales do not fit its shape');
 }
@@ -277,10 +309,7 @@ function* entries(): Generator<[string, Global]> {
     yield [name, { makes: 'tensor', call: unsupported(what, hint) }];
   }
   yield ['torch._utils._rebuild_tensor', { makes: 'tensor', call: (args) => rebuildTensor(args) }];
-  yield [
-    'torch._utils._rebuild_tensor_v2',
-    { makes: 'tensor', call: (args) => rebuildTensor(args) },
-  ];
+  yield ['torch._utils._rebuild_tensor_v2', { makes: 'tensor', call: rebuildTensorV2 }];
   yield ['torch._utils._rebuild_tensor_v3', { makes: 'tensor', call: rebuildTensorV3 }];
   yield ['torch._utils._rebuild_qtensor', { makes: 'tensor', call: rebuildQuantized }];
   yield ['torch._utils._rebuild_parameter', { makes: 'tensor', call: rebuildParameter }];

@@ -27,8 +27,7 @@ export async function readCheckpoint(
 ): Promise<Checkpoint> {
   const { container, file, gzip } = await ungzip(bytes);
   checkSize(file.length, 'the file');
-  const read =
-    container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
+  const read = container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
   return { ...read, container: { ...read.container, gzip } };
 }
 

@@ -15,14 +15,15 @@ export interface StateDictCandidate {
   readonly otherKeys: readonly string[];
 }
 
-type Visit = (value: unknown, path: string) => void;
+/** `path` is undefined for the saved value itself; an empty key is a path of its own. */
+type Visit = (value: unknown, path: string | undefined) => void;
 
 /** Calls `visit` for every container and tensor in a saved value, parents first. */
 function walk(root: unknown, visit: Visit): void {
   let work = MAX_WORK;
   const ancestors = new Set<unknown>();
   const isContainer = (value: unknown) => value instanceof Map || Array.isArray(value);
-  const step = (value: unknown, path: string) => {
+  const step: Visit = (value, path) => {
     const size = value instanceof Map ? value.size : Array.isArray(value) ? value.length : 0;
     work -= 1 + size / 100;
     if (work < 0) throw new Pth2tfjsError('limit', 'the checkpoint holds too many values');
@@ -38,11 +39,16 @@ function walk(root: unknown, visit: Visit): void {
     }
     ancestors.delete(value);
   };
-  step(root, '');
+  step(root, undefined);
 }
 
-function joinPath(path: string, key: unknown): string {
-  return path === '' ? String(key) : `${path}.${String(key)}`;
+function joinPath(path: string | undefined, key: unknown): string {
+  return path === undefined ? keyText(key) : `${path}.${keyText(key)}`;
+}
+
+/** A dict's key as Python shows it, where that is not plain text. */
+function keyText(key: unknown): string {
+  return Array.isArray(key) ? `(${key.map(keyText).join(', ')})` : String(key);
 }
 
 /**
@@ -52,7 +58,7 @@ function joinPath(path: string, key: unknown): string {
 export function listTensors(value: unknown): Map<string, TensorView> {
   const tensors = new Map<string, TensorView>();
   walk(value, (found, path) => {
-    if (found instanceof TensorView) tensors.set(path === '' ? '.' : path, found);
+    if (found instanceof TensorView) tensors.set(path ?? '.', found);
   });
   return tensors;
 }
@@ -67,7 +73,7 @@ export function findStateDicts(value: unknown): StateDictCandidate[] {
   walk(value, (found, path) => {
     if (!(found instanceof Map) || seen.has(found)) return;
     seen.add(found);
-    const candidate = asStateDict(found, path);
+    const candidate = asStateDict(found, path ?? '');
     if (candidate !== undefined) candidates.push(candidate);
   });
   return candidates;

@@ -58,6 +58,12 @@ export interface Quantizer {
   readonly axis: number;
 }
 
+/** What PyTorch still has to do to a tensor's elements when they are read (torch.conj, Tensor.imag). */
+export interface LazyBits {
+  readonly conj: boolean;
+  readonly neg: boolean;
+}
+
 /** A strided look at a storage. Shape, strides and offset count elements, as in PyTorch. */
 export class TensorView {
   constructor(
@@ -67,6 +73,7 @@ export class TensorView {
     readonly offset: number,
     readonly storage: TensorStorage,
     readonly quantizer?: Quantizer,
+    readonly lazy?: LazyBits,
   ) {}
 
   /** The number of elements. */
@@ -139,7 +146,8 @@ export function contiguousBytes(view: TensorView): Uint8Array {
   const packed = isContiguous(view)
     ? storage.bytes.subarray(view.offset * size, (view.offset + view.numel) * size)
     : gather(view, size);
-  return storage.bigEndian ? swapBytes(packed, swapUnit(view.dtype, size)) : packed;
+  const ordered = storage.bigEndian ? swapBytes(packed, realSize(view.dtype)) : packed;
+  return view.lazy === undefined ? ordered : resolveLazy(ordered, view.dtype, view.lazy);
 }
 
 /** Copies a strided view row by row; rows whose elements touch are copied whole. */
@@ -167,8 +175,20 @@ function gather({ shape, strides, offset, storage, numel }: TensorView, size: nu
 }
 
 /** Complex numbers are two reals, each swapped for itself. */
-function swapUnit(dtype: DType, size: number): number {
-  return dtype.startsWith('complex') ? size / 2 : size;
+function realSize(dtype: DType): number {
+  return dtype.startsWith('complex') ? itemSize(dtype) / 2 : itemSize(dtype);
+}
+
+/** Flips the sign bits of the numbers that are to be negated. */
+function resolveLazy(bytes: Uint8Array, dtype: DType, { conj, neg }: LazyBits): Uint8Array {
+  const out = new Uint8Array(bytes);
+  const size = realSize(dtype);
+  const complex = dtype.startsWith('complex');
+  for (let at = 0, i = 0; at < out.length; at += size, i++) {
+    const imaginary = complex && i % 2 === 1;
+    if (neg !== (imaginary && conj)) out[at + size - 1] = (out[at + size - 1] as number) ^ 0x80;
+  }
+  return out;
 }
 
 function swapBytes(bytes: Uint8Array, unit: number): Uint8Array {

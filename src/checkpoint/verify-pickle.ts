@@ -11,6 +11,9 @@ export const MAX_OPCODES = 2_000_000;
 /** CPython's pickler writes 1,000 items a batch; pickleparser spreads them over the call stack. */
 const MAX_BATCH_ITEMS = 50_000;
 const MAX_INTEGER_BYTES = 255;
+const MAX_LINE_BYTES = 1024;
+/** Longer tuples are no arguments of a call that matters here. */
+const MAX_ARGUMENTS = 16;
 const HIGHEST_PROTOCOL = 5;
 
 /** What is known of a value before it exists: its kind, where a string lies, what a global makes. */
@@ -19,6 +22,9 @@ interface Value {
   readonly start?: number;
   readonly end?: number;
   readonly makes?: Kind;
+  /** A short tuple's items, and whether all of any tuple's are integers. */
+  readonly items?: readonly Value[];
+  readonly integers?: boolean;
 }
 
 /** What one pickle turned out to be. */
@@ -111,7 +117,10 @@ class Verifier {
 
   private takeLine(what: string): string {
     const from = this.position;
-    const end = this.bytes.subarray(from, from + 1024).indexOf(0x0a);
+    const end = this.bytes.subarray(from, from + MAX_LINE_BYTES).indexOf(0x0a);
+    if (end < 0 && this.bytes.length - from > MAX_LINE_BYTES) {
+      this.fail('limit', `the line of ${what} is longer than ${MAX_LINE_BYTES} bytes`);
+    }
     if (end < 0) this.fail('truncated', `the line of ${what} has no end`);
     this.position += end + 1;
     return decode(this.bytes, from, from + end);
@@ -147,6 +156,7 @@ class Verifier {
   }
 
   private takeCounted(count: number, name: string): number {
+    if (name === 'LONG4' && count >= 2 ** 31) this.fail('corrupt', 'LONG4 has a negative length');
     this.argStart = this.take(count, name);
     return count;
   }
@@ -178,13 +188,11 @@ class Verifier {
       case 'LONG_BINGET':
         return this.get(argument as number);
       case 'TUPLE':
-        this.popToMark();
-        return this.pushKind('tuple');
+        return this.pushTuple(this.popToMark());
       case 'TUPLE1':
       case 'TUPLE2':
       case 'TUPLE3':
-        for (let i = Number(name.slice(-1)); i > 0; i--) this.pop();
-        return this.pushKind('tuple');
+        return this.pushTuple(this.popMany(Number(name.slice(-1))));
       case 'FROZENSET':
         this.popToMark();
         return this.pushKind('object');
@@ -192,8 +200,7 @@ class Verifier {
         this.pop();
         return this.expectTop(name, 'list');
       case 'APPENDS':
-        this.popToMark();
-        return this.expectTop(name, 'list');
+        return this.appends(name);
       case 'ADDITEMS':
         this.popToMark();
         return this.expectTop(name, 'set');
@@ -223,6 +230,8 @@ class Verifier {
   private push(name: string, kind: Kind, argument: number | string): void {
     if (kind === 'mark') {
       this.marks.push(this.stack.length);
+    } else if (kind === 'tuple') {
+      this.pushTuple([]);
     } else if (kind === 'str') {
       this.stack.push({ kind, start: this.argStart, end: this.argStart + (argument as number) });
     } else {
@@ -281,15 +290,32 @@ class Verifier {
     this.pop();
   }
 
-  /** Drops the newest mark and all above it; returns how many values that was. */
-  private popToMark(): number {
+  private popMany(count: number): Value[] {
+    return Array.from({ length: count }, () => this.pop()).reverse();
+  }
+
+  /** Drops the newest mark and all above it, which it returns. */
+  private popToMark(): Value[] {
     const mark = this.marks.pop();
     if (mark === undefined)
       return this.fail('corrupt', 'the pickle looks for a mark that is not there');
-    const count = this.stack.length - mark;
-    if (count > MAX_BATCH_ITEMS) this.fail('limit', `${count} items in one step of the pickle`);
-    this.stack.length = mark;
-    return count;
+    return this.stack.splice(mark);
+  }
+
+  private pushTuple(items: readonly Value[]): void {
+    const kinds = items.map(({ kind }) => kind);
+    const integers = kinds.every((kind) => kind === 'int');
+    this.stack.push(
+      kinds.length <= MAX_ARGUMENTS
+        ? { kind: 'tuple', items, integers }
+        : { kind: 'tuple', integers },
+    );
+  }
+
+  private appends(name: string): void {
+    const { length } = this.popToMark();
+    if (length > MAX_BATCH_ITEMS) this.fail('limit', `${length} items in one step of the pickle`);
+    this.expectTop(name, 'list');
   }
 
   private get(index: number): void {
@@ -309,8 +335,8 @@ class Verifier {
   }
 
   private setItems(name: string): void {
-    const count = this.popToMark();
-    if (count % 2 !== 0) this.fail('corrupt', 'a key without a value in a dict');
+    const { length } = this.popToMark();
+    if (length % 2 !== 0) this.fail('corrupt', 'a key without a value in a dict');
     this.expectTop(name, 'dict', 'ordered dict');
   }
 
@@ -336,10 +362,22 @@ class Verifier {
   }
 
   private call(name: string): void {
-    this.expect(name, this.pop(), 'tuple');
+    const args = this.pop();
+    this.expect(name, args, 'tuple');
     const callable = this.pop();
     this.expect(name, callable, 'callable');
+    if (callable.makes === 'tensor') this.checkTensorArguments(args.items ?? []);
     this.pushKind(callable.makes as Kind);
+  }
+
+  /**
+   * (storage, offset, size, stride, …): JavaScript has one type for Python's int and float, so that
+   * only here can a size of 2.0 be told from one of 2.
+   */
+  private checkTensorArguments([storage, offset, size, stride]: readonly Value[]): void {
+    if (storage?.kind !== 'storage') return;
+    const fits = offset?.kind === 'int' && size?.integers === true && stride?.integers === true;
+    if (!fits) this.fail('corrupt', "a tensor's offset, size and stride must be integers");
   }
 }
 
