@@ -218,7 +218,7 @@ function makeFolders(staging: Staging): void {
 
 /**
  * Writes several files at a time, which halves the time of one after the other. There is no fsync:
- * it would quadruple it (27 MB: 5 ms, with fsync 20 ms on a fast disk, far more on a slow one), and
+ * it would more than double it (27 MB: 10 ms, with fsync 25 ms, far more on a slow disk), and
  * only a power cut in the next seconds could harm an output that a second run makes again.
  */
 async function writeAll(folder: string, files: readonly OutputFile[]): Promise<void> {

@@ -67,7 +67,8 @@ interface Case {
   readonly floor: number;
 }
 
-const python = findPython();
+const { PTH2TFJS_PYTHON, PTH2TFJS_SEED } = process.env;
+const python = findPython(PTH2TFJS_PYTHON);
 const describeWithPython = python === undefined ? describe.skip : describe;
 const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-oracle-'));
 const run = promisify(execFile);
@@ -75,8 +76,7 @@ const run = promisify(execFile);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A Python with torchvision. One that is asked for by name must have it; others may be absent. */
-function findPython(): string | undefined {
-  const named = process.env['PTH2TFJS_PYTHON'];
+function findPython(named: string | undefined): string | undefined {
   const found = (named ? [named] : ['/usr/bin/python3', 'python3']).find(hasTorchvision);
   if (found === undefined && named)
     throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
@@ -99,7 +99,7 @@ async function runPython(script: string, ...args: string[]): Promise<void> {
 }
 
 describeWithPython('a random network by torchvision', () => {
-  const seed = Number(process.env['PTH2TFJS_SEED'] ?? randomInt(2 ** 31));
+  const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
   const cases = new Map<string, Case>();
 
   beforeAll(async () => {

@@ -9,6 +9,8 @@ import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 const ROOT = new URL('..', import.meta.url).pathname;
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
+const withoutComments = (source: string) => source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+
 test('the version in the code is the package’s', () => {
   expect(VERSION).toBe(manifest.version);
 });
@@ -44,7 +46,7 @@ test('the public names are these', () => {
 test('the library reaches for no file system, network or process', () => {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
-    .map((name) => [name, readFileSync(join(ROOT, 'src', name), 'utf8')] as const);
+    .map((name) => [name, withoutComments(readFileSync(join(ROOT, 'src', name), 'utf8'))] as const);
   expect(sources.length).toBeGreaterThan(15);
   for (const [name, text] of sources) {
     expect([name, /from '(node:|fs|path|process|http|child_process)/.test(text)]).toEqual([
@@ -127,7 +129,7 @@ describe.skipIf(!registry)('the packed package, installed into an empty project'
     );
     const ours = tsc.stdout
       .split('\n')
-      .filter((line) => line.includes('error') && !line.includes('node_modules/@t'));
+      .filter((line) => /error/.test(line) && /node_modules\/pth2tfjs|use\.ts/.test(line));
     expect(ours).toEqual([]);
   });
 });

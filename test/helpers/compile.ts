@@ -13,8 +13,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export function compilePackage(): string {
   const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-compiled-'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-  const args = ['tsc', '-p', 'tsconfig.build.json', '--outDir', folder];
-  const { stdout, stderr } = spawnSync('npx', args, { cwd: ROOT, encoding: 'utf8' });
+  const args = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', folder];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   // Type errors have a check of their own; here it only matters that there is code to run.
   if (!existsSync(join(folder, 'cli'))) throw new Error(`tsc wrote nothing: ${stdout}${stderr}`);
   return folder;

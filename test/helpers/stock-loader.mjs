@@ -9,7 +9,8 @@ const [url, path] = process.argv.slice(2);
 await tf.setBackend('wasm');
 const model = await loadLayersModel(url);
 const values = new Float32Array(new Uint8Array(readFileSync(path)).buffer);
-const images = tf.tensor(values, [-1, ...model.inputs[0].shape.slice(1)]);
+const [, ...shape] = model.inputs[0].shape;
+const images = tf.tensor(values).reshape([-1, ...shape]);
 const logits = model.predict(images);
 const layers = model.layers.map((layer) => ({ name: layer.name, type: layer.getClassName() }));
 const report = {
