@@ -97,7 +97,7 @@ export async function convertCheckpoint(
   );
   const candidate = selectStateDict(checkpoint.value, { key: options.key, fit: fitOf });
   const { stateDict, prefix } = stripPrefixes(candidate);
-  const match = matchStateDict(stateDict, candidate.otherKeys);
+  const match = matchStateDict(stateDict, candidate);
   const digest = await hashing;
   const official = digest?.startsWith(OFFICIAL.sha256) === true && file.length === OFFICIAL.bytes;
   const transformInput = options.transformInput ?? official;

@@ -59,7 +59,7 @@ function summarise(
   otherKeys: readonly string[],
 ): NetworkSummary {
   try {
-    const { branch3Kernel, numClasses, auxLogits } = matchStateDict(stateDict, otherKeys);
+    const { branch3Kernel, numClasses, auxLogits } = matchStateDict(stateDict, { path, otherKeys });
     const auxClasses = auxLogits
       ? AUX_HEADS.map(({ name }) => stateDict.get(`${name}.fc2.bias`)?.shape[0] as number)
       : undefined;

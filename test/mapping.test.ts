@@ -26,7 +26,7 @@ function changed(changes: Readonly<Record<string, TensorView | undefined>>): Sta
 
 function mappingError(stateDict: StateDict, otherKeys: string[] = []): MappingError {
   try {
-    matchStateDict(stateDict, otherKeys);
+    matchStateDict(stateDict, { path: 'model', otherKeys });
   } catch (error) {
     if (error instanceof MappingError) return error;
     throw error;
@@ -86,7 +86,9 @@ describe('a state dict that does not fit is refused whole', () => {
     );
     expect(missing).toHaveLength(5);
     expect([unexpected, mismatched]).toEqual([[], []]);
-    expect(message).toMatch(/5 missing \(inception3a\.branch1\.conv\.weight, /);
+    expect(message).toMatch(
+      /'model' does not fit GoogLeNet: 5 missing \(inception3a\.branch1\.conv\.weight, /,
+    );
   });
 
   test('with what is unexpected, tensors or not', () => {

@@ -16,7 +16,8 @@ export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArgument
     })
     .option('transform-input', {
       type: 'boolean',
-      describe: "torchvision's transform_input; on by itself for the official weights",
+      describe:
+        "torchvision's transform_input, or --no-transform-input; on by itself for the official weights",
     })
     .option('image-size', {
       type: 'number',

@@ -1,3 +1,4 @@
+import type { StateDictCandidate } from '../checkpoint/state-dict.js';
 import type { StateDict, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 import {
@@ -33,6 +34,8 @@ export class MappingError extends Pth2tfjsError {
     readonly missing: readonly string[],
     readonly unexpected: readonly string[],
     readonly mismatched: readonly Mismatch[],
+    /** Path of the state dict in the checkpoint; empty at the top. */
+    readonly path = '',
   ) {
     const shapes = mismatched.map(
       ({ key, found, expected }) => `${key} ${found} instead of ${expected}`,
@@ -42,7 +45,8 @@ export class MappingError extends Pth2tfjsError {
       list('unexpected', unexpected),
       list('mismatched', shapes),
     ];
-    super('mapping', `the state dict does not fit GoogLeNet: ${lists.filter(Boolean).join('; ')}`, {
+    const which = path === '' ? 'the state dict' : `the state dict '${path}'`;
+    super('mapping', `${which} does not fit GoogLeNet: ${lists.filter(Boolean).join('; ')}`, {
       hint: 'see all of them with --json, or pass another dict with --key',
     });
   }
@@ -121,10 +125,14 @@ const HARMLESS = new Set(['n_averaged']);
  * every weight is there in its shape. The auxiliary heads may be absent, and may have another number
  * of classes than `fc`, as after a fine-tuning that replaced `fc` alone.
  *
- * @param otherKeys keys of the dict that hold no tensor
+ * @param origin where the dict was found, and its keys that hold no tensor
  * @throws MappingError with the three lists; nothing has been read from the tensors by then.
  */
-export function matchStateDict(stateDict: StateDict, otherKeys: readonly string[] = []): Match {
+export function matchStateDict(
+  stateDict: StateDict,
+  origin: Partial<Pick<StateDictCandidate, 'path' | 'otherKeys'>> = {},
+): Match {
+  const { path, otherKeys = [] } = origin;
   const branch3Kernel = detectBranch3Kernel(stateDict);
   const auxLogits = [...stateDict.keys()].some((key) => /^aux[12]\./.test(key));
   const expected = expectedKeys(branch3Kernel, auxLogits);
@@ -138,6 +146,7 @@ export function matchStateDict(stateDict: StateDict, otherKeys: readonly string[
       missing.map(([key]) => key),
       [...unexpected, ...otherKeys],
       mismatched,
+      path,
     );
   }
   const ignored = [...stateDict.keys()].filter(
