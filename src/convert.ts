@@ -1,3 +1,4 @@
+import { toHex } from './bytes.js';
 import type { Crc32 } from './checkpoint/crc32.js';
 import { type Container, readCheckpoint, ungzip } from './checkpoint/index.js';
 import { listTensors, selectStateDict, stripPrefixes } from './checkpoint/state-dict.js';
@@ -168,5 +169,5 @@ export async function sha256(bytes: Uint8Array): Promise<string | undefined> {
   const subtle = globalThis.crypto?.subtle;
   if (subtle === undefined) return undefined;
   const digest = await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return toHex(new Uint8Array(digest));
 }

@@ -38,7 +38,7 @@ export const verifyCommand: CommandModule<object, Arguments> = {
         describe: 'What torch.save({"input": x, "logits": y}, file) wrote',
       })
       .option('backend', {
-        choices: ['wasm', 'cpu'],
+        choices: ['wasm', 'cpu'] satisfies BackendName[],
         default: 'wasm',
         describe: 'TensorFlow.js backend to run on',
       })

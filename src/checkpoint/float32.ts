@@ -1,3 +1,4 @@
+import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { DType } from './dtype.js';
 import { contiguousBytes, type Quantizer, type TensorView } from './tensor.js';
@@ -99,8 +100,6 @@ export function toFloat32(view: TensorView): Float32Array {
   const out = Float32Array.from({ length: numel }, (_, i) => read(data, i * size));
   return view.quantizer === undefined ? out : dequantize(out, view.shape, view.quantizer);
 }
-
-const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function viewFloat32(bytes: Uint8Array, numel: number): Float32Array {
   if (!HOST_IS_LITTLE_ENDIAN) {

@@ -1,3 +1,4 @@
+import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import { checkSize } from './limits.js';
 
@@ -23,7 +24,7 @@ export async function gunzip(bytes: Uint8Array): Promise<Uint8Array> {
   } catch (error) {
     throw describe(error);
   }
-  return concatenate(chunks, total);
+  return concatenate(chunks);
 }
 
 function describe(error: unknown): unknown {
@@ -33,14 +34,4 @@ function describe(error: unknown): unknown {
   return truncated
     ? new Pth2tfjsError('truncated', 'the gzip file ends early', { hint: 'download it again' })
     : new Pth2tfjsError('corrupt', `the gzip file is damaged: ${String(error)}`, { cause: error });
-}
-
-function concatenate(chunks: readonly Uint8Array[], total: number): Uint8Array {
-  const out = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, at);
-    at += chunk.length;
-  }
-  return out;
 }

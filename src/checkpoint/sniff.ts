@@ -1,3 +1,4 @@
+import { toHex } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 
 /** The containers that this package reads. */
@@ -113,9 +114,7 @@ class Head {
   }
 
   hex(): string {
-    return Array.from(this.data.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(
-      ' ',
-    );
+    return toHex(this.data.subarray(0, 8), ' ');
   }
 
   /** True for the first few bytes of a checkpoint, and nothing more. */

@@ -1,4 +1,5 @@
 import JSZip from 'jszip';
+import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { Checkpoint } from './container.js';
 import type { Crc32 } from './crc32.js';
@@ -217,16 +218,6 @@ function record(...fields: Field[]): Uint8Array {
 
 function total(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.length, 0);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(total(parts));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function readByteOrder(text: string): 'little' | 'big' {

@@ -1,4 +1,5 @@
 import type { io } from '@tensorflow/tfjs-core';
+import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 
 /** A file to be written: its name inside the model's folder, and what it holds. */
 export interface NamedBytes {
@@ -51,7 +52,7 @@ export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
 
 function littleEndianBytes(values: Float32Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return bytes;
+  if (HOST_IS_LITTLE_ENDIAN) return bytes;
   const view = new DataView(new ArrayBuffer(values.byteLength));
   for (const [i, value] of values.entries()) view.setFloat32(i * 4, value, true);
   return new Uint8Array(view.buffer);

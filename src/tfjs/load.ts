@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { NamedBytes } from './artifacts.js';
 
@@ -89,7 +90,7 @@ function filesHandler(files: readonly NamedBytes[]): tf.io.IOHandler {
     load: async () => {
       const modelJSON = find('model.json');
       const json = parseModelJSON(modelJSON);
-      const data = concatenate(weightPaths(modelJSON).map(find));
+      const data = concatenate(weightPaths(modelJSON).map(find)).buffer;
       const specs = json.weightsManifest.flatMap((group) => group.weights);
       checkLength(specs, data.byteLength);
       return tf.io.getModelArtifactsForJSON(json, async () => [specs, data]);
@@ -102,14 +103,4 @@ function checkLength(specs: readonly tf.io.WeightsManifestEntry[], found: number
   if (count * 4 !== found) {
     throw damaged(`has ${found} bytes of weights, where model.json describes ${count * 4}`);
   }
-}
-
-function concatenate(parts: readonly Uint8Array[]): ArrayBuffer {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out.buffer;
 }
