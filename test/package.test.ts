@@ -53,10 +53,10 @@ test('the library reaches for no file system, network or process', () => {
       name,
       false,
     ]);
-    expect([name, /(?<!\.)\b(fetch|XMLHttpRequest|eval)\(|\bprocess\.|new Function/.test(text)]).toEqual([
+    expect([
       name,
-      false,
-    ]);
+      /(?<!\.)\b(fetch|XMLHttpRequest|eval)\(|\bprocess\.|new Function/.test(text),
+    ]).toEqual([name, false]);
   }
 });
 

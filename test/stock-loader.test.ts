@@ -46,9 +46,15 @@ const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-stock-'));
 const inFolder = (name: string) => join(folder, name);
 let server: Server;
 let checkpoint: Uint8Array;
+/** Names of the modules in PyTorch that hold a convolution of the main network. */
+let convolutions: readonly string[];
 
 beforeAll(async () => {
   checkpoint = await bundled('googlenet.pth.gz');
+  const tensors = listTensors((await readCheckpoint(checkpoint)).value);
+  convolutions = [...tensors.keys()]
+    .filter((key) => key.endsWith('.conv.weight') && !key.startsWith('aux'))
+    .map((key) => key.replace(/\.conv\.weight$/, ''));
   server = createServer(async ({ url = '' }, response) => {
     const bytes = await readFile(inFolder(basename(url))).catch(() => undefined);
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
@@ -85,14 +91,11 @@ describe.each([
     expect(requiredTolerance).toBeLessThanOrEqual(DEFAULT_TOLERANCE);
   });
 
-  it('builds a convolution for each of torchvision, under its name', async () => {
-    const tensors = listTensors((await readCheckpoint(checkpoint)).value);
-    const wanted = [...tensors.keys()]
-      .filter((key) => key.endsWith('.conv.weight') && !key.startsWith('aux'))
-      .map((key) => key.replace(/\.conv\.weight$/, ''));
-    expect(wanted).toContain('inception3a.branch2.1');
-    const found = report.layers.filter(({ type }) => type === 'Conv2D').map((layer) => layer.name);
-    expect(found.sort()).toEqual(wanted.sort());
+  it('builds a convolution for each of torchvision, under its name', () => {
+    expect(convolutions).toEqual(expect.arrayContaining(['conv1', 'inception3a.branch2.1']));
+    const found = report.layers.filter(({ type }) => type === 'Conv2D').map(({ name }) => name);
+    // The loader sorts layers by depth; the checkpoint has them in another order.
+    expect(found.sort()).toEqual([...convolutions].sort());
   });
 
   it('meets standard layers only', () => {

@@ -10,7 +10,7 @@ await tf.setBackend('wasm');
 const model = await loadLayersModel(url);
 const values = new Float32Array(new Uint8Array(readFileSync(path)).buffer);
 const [, ...shape] = model.inputs[0].shape;
-const images = tf.tensor(values).reshape([-1, ...shape]);
+const images = tf.reshape(tf.tensor(values), [-1, ...shape]);
 const logits = model.predict(images);
 const layers = model.layers.map((layer) => ({ name: layer.name, type: layer.getClassName() }));
 const report = {
