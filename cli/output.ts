@@ -1,20 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import {
-  access,
-  constants as modes,
-  readdir,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
-import { homedir, constants as osConstants } from 'node:os';
-import { basename, dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:path';
-import { getSystemErrorMap } from 'node:util';
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
+import { rm, writeFile } from 'node:fs/promises';
+import { constants as osConstants } from 'node:os';
+import { join } from 'node:path';
+import { Pth2tfjsError } from '../src/errors.js';
+import { active, inspect, missingParents, newSibling, OLD, type OutputOptions } from './target.js';
+import { failure, words } from './write-errors.js';
 
 export interface OutputFile {
   /** A plain file name; the folder that is written has no subfolders. */
@@ -22,18 +12,9 @@ export interface OutputFile {
   readonly bytes: Uint8Array;
 }
 
-export interface OutputOptions {
-  /** Replace a folder that holds files, wholesale. */
-  readonly force: boolean;
-}
-
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** As many as libuv has threads: more would only queue up. */
 const WRITERS = 4;
-const OLD = '.old';
-
-/** Folders that this process is writing, which a stale one of an earlier, equal pid is not. */
-const active = new Set<string>();
 
 /** What one write has made so far, and must unmake should it fail. */
 interface Staging {
@@ -45,28 +26,15 @@ interface Staging {
 }
 
 /**
- * Tells whether {@link writeDirectory} could write `target`, before any work goes into its contents.
- *
- * A link is followed: what it points to gets replaced, not the link. A missing parent is fine.
- * An empty folder is fine, too. This also clears up after a run that was killed outright: its
- * unfinished folder is removed, and a folder that it had set aside is put back.
- *
- * @throws Pth2tfjsError `usage` when `target` is a file, a mount point, a folder with files and no
- * `force`, or holds the current or the home folder; `io` when it cannot be reached or written
- */
-export async function checkTarget(target: string, options: OutputOptions): Promise<void> {
-  await inspect(target, options.force);
-}
-
-/**
  * Writes `files` into the folder `target` such that it appears whole or not at all.
  *
  * The files go to a sibling, `.<base>.pth2tfjs-<pid>-<random>`, which is renamed at the end.
  * An error, SIGINT, SIGTERM, SIGHUP and `process.exit` remove it and leave `target` as it was;
- * after a signal the process exits with 128 + its number. Only SIGKILL and power cuts leave the
- * sibling behind, and the next run to the same target removes it, unless a process of its pid runs.
+ * after a signal the process exits with 128 + its number. Only SIGKILL leaves the sibling (and new
+ * parents) behind; the next run to the same target removes it, unless a process of its pid runs.
+ * A power cut within seconds of the end may damage files, for nothing waits for the disk.
  *
- * @throws Pth2tfjsError as {@link checkTarget} does, and `io` when the disk is full and the like
+ * @throws Pth2tfjsError as `checkTarget` does, and `io` when the disk is full and the like
  */
 export async function writeDirectory(
   target: string,
@@ -101,111 +69,9 @@ function checkNames(files: readonly OutputFile[]): void {
   }
 }
 
-/** The checks of {@link checkTarget}; returns where `target` really lies. */
-async function inspect(target: string, force: boolean): Promise<string> {
-  try {
-    const place = await followLinks(resolve(target));
-    refuseProtected(target, place);
-    await recover(place);
-    if (existsSync(place)) await refuseOccupied(target, place, force);
-    await access(dirname(missingParents(place)[0] ?? place), modes.W_OK | modes.X_OK);
-    return place;
-  } catch (error) {
-    throw failure(target, error);
-  }
-}
-
-async function followLinks(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
-  // The folder behind a link may be missing because a killed run has set it aside.
-  const link = await readlink(path).catch(() => undefined);
-  return link === undefined ? path : followLinks(resolve(dirname(path), link));
-}
-
-/** Renaming such a folder away would pull the ground from under the shell, or worse. */
-function refuseProtected(target: string, place: string): void {
-  const inside = (path: string) => {
-    const way = relative(place, path);
-    return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
-  };
-  if (place !== parse(place).root && ![process.cwd(), homedir()].some(inside)) return;
-  const text = `${target || "''"} is or holds the current or the home folder`;
-  throw new Pth2tfjsError('usage', text, { hint: 'name a new folder, such as ./model' });
-}
-
-async function refuseOccupied(target: string, place: string, force: boolean): Promise<void> {
-  const info = await stat(place);
-  if (!info.isDirectory()) {
-    const hint = 'choose another name for the output folder';
-    throw new Pth2tfjsError('usage', `${target} is a file, not a folder`, { hint });
-  }
-  if (info.dev !== (await stat(dirname(place))).dev) {
-    const hint = 'choose a folder inside it';
-    throw new Pth2tfjsError('usage', `${target} is a mount point and cannot be replaced`, { hint });
-  }
-  if (!force && (await readdir(place)).length > 0) throw notEmpty(target);
-}
-
-function notEmpty(target: string): Pth2tfjsError {
-  return new Pth2tfjsError('usage', `${target} is not empty`, {
-    hint: 'choose another folder or pass --force',
-  });
-}
-
-/** Outermost first. */
-function missingParents(place: string): string[] {
-  const missing: string[] = [];
-  for (let path = dirname(place); !existsSync(path); path = dirname(path)) missing.unshift(path);
-  return missing;
-}
-
-function prefixOf(place: string): string {
-  return join(dirname(place), `.${basename(place)}.pth2tfjs-`);
-}
-
 function newStaging(place: string): Staging {
-  const temp = `${prefixOf(place)}${process.pid}-${randomBytes(4).toString('hex')}`;
+  const temp = newSibling(place);
   return { place, temp, aside: `${temp}${OLD}`, created: [] };
-}
-
-/** Clears up after runs to the same place that were killed and could not do so themselves. */
-async function recover(place: string): Promise<void> {
-  const prefix = prefixOf(place);
-  const names = await readdir(dirname(place)).catch(() => []);
-  for (const path of names.map((name) => join(dirname(place), name))) {
-    if (!path.startsWith(prefix) || !isAbandoned(path, prefix)) continue;
-    if (path.endsWith(OLD) && !existsSync(place)) await rename(path, place);
-    else await removeStale(path, newStaging(place).temp);
-  }
-}
-
-function isAbandoned(path: string, prefix: string): boolean {
-  const pid = Number(/^([0-9]+)-[0-9a-f]{8}(?:\.old)?$/.exec(path.slice(prefix.length))?.[1]);
-  // In a container every run may have the same pid.
-  if (pid === process.pid) return !active.has(path.replace(/\.old$/, ''));
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return codeOf(error) === 'ESRCH';
-  }
-}
-
-/**
- * Renames before removing: should the writer live after all, on another machine that shares the
- * disk, then it fails instead of publishing a folder that is half removed.
- */
-async function removeStale(path: string, claimed: string): Promise<void> {
-  try {
-    await rename(path, claimed);
-    await rm(claimed, { recursive: true, force: true });
-  } catch {
-    // Someone else's leftovers are no reason to fail.
-  }
 }
 
 /** Synchronous, so that no signal comes between making a folder and noting it. */
@@ -258,8 +124,8 @@ function discard({ place, temp, aside, created }: Staging): void {
   attempt(() => {
     if (existsSync(aside) && !existsSync(place)) renameSync(aside, place);
   });
-  removeForGood(temp, newStaging(place).temp);
-  if (existsSync(place)) removeForGood(aside, newStaging(place).temp);
+  removeForGood(temp, newSibling(place));
+  if (existsSync(place)) removeForGood(aside, newSibling(place));
   for (const path of created) attempt(() => rmdirSync(path));
 }
 
@@ -294,41 +160,4 @@ function guard(cleanUp: () => void): () => void {
     process.off('exit', cleanUp);
     for (const signal of SIGNALS) process.off(signal, onSignal);
   };
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space, or choose a folder on another disk',
-  EDQUOT: 'free some of the disk quota, or choose a folder on another disk',
-  EFBIG: 'raise the file size limit (ulimit -f), or choose a folder on another disk',
-  EACCES: 'choose a folder that this user may write to',
-  EPERM: 'choose a folder that this user may write to',
-  EROFS: 'choose a folder on a disk that is not read-only',
-  EXDEV: 'choose another folder, for this one cannot be renamed',
-  EBUSY: 'choose another folder, for this one is in use',
-  ENAMETOOLONG: 'choose a shorter name',
-};
-
-function failure(target: string, error: unknown): unknown {
-  const code = codeOf(error);
-  if (isPth2tfjsError(error) || code === undefined) return error;
-  if (code === 'ENOTEMPTY' || code === 'EEXIST') return notEmpty(target);
-  const hint = HINTS[isQuota(error) ? 'EDQUOT' : code] ?? 'choose another folder';
-  const text = `cannot write ${target}: ${words(error)}`;
-  return new Pth2tfjsError('io', text, { hint, cause: error });
-}
-
-/** Such as `no space left on device (ENOSPC)`. */
-function words(error: unknown): string {
-  if (isQuota(error)) return 'disk quota exceeded (EDQUOT)';
-  const { code, errno, message } = error as NodeJS.ErrnoException;
-  return `${getSystemErrorMap().get(errno ?? 0)?.[1] ?? message} (${code})`;
-}
-
-/** libuv has no name for this one and hands the bare number on. */
-function isQuota(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).errno === -osConstants.errno.EDQUOT;
 }

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -89,6 +96,28 @@ describe('convert', () => {
     expect((await pth2tfjs('convert', checkpoint, out, '--force', '--quiet')).status).toBe(0);
     expect(readdirSync(out)).toContain('model.json');
     expect(readdirSync(out)).not.toContain('mine.txt');
+  });
+
+  test('refuses to replace the folder that holds the checkpoint, by whatever path', async () => {
+    const out = join(tmp, 'holder');
+    const inside = join(out, 'weights', 'googlenet.pth');
+    mkdirSync(join(out, 'weights'), { recursive: true });
+    writeFileSync(inside, bytes);
+    const [fileLink, folderLink] = [join(tmp, 'linked.pth'), join(tmp, 'holder-link')];
+    symlinkSync(inside, fileLink);
+    symlinkSync(out, folderLink);
+    for (const [from, to] of [
+      [inside, out],
+      [fileLink, out],
+      [inside, folderLink],
+    ] as const) {
+      const text = `${from} lies inside ${to}, which --force would replace`;
+      expectFailure(await pth2tfjs('convert', from, to, '--force'), 2, text);
+    }
+    expect(readdirSync(out)).toEqual(['weights']);
+    expect(readFileSync(inside).equals(bytes)).toBe(true);
+    const beside = join(tmp, 'holder-of-none');
+    expect((await pth2tfjs('convert', inside, beside, '--force', '--quiet')).status).toBe(0);
   });
 
   test('checks the hash that torch hub puts into a name', async () => {

@@ -15,7 +15,8 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { checkTarget, type OutputFile, writeDirectory } from '../cli/output.js';
+import { type OutputFile, writeDirectory } from '../cli/output.js';
+import { checkTarget } from '../cli/target.js';
 import { Pth2tfjsError } from '../src/errors.js';
 import { compilePackage } from './helpers/compile.js';
 

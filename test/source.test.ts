@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hubHash, looksLikeDate } from '../cli/hub-hash.js';
 import type { ProgressSink } from '../cli/progress.js';
-import { hubHash, looksLikeDate, readSource, type SourceOptions } from '../cli/source.js';
+import { readSource, type SourceOptions } from '../cli/source.js';
 import { Pth2tfjsError } from '../src/errors.js';
 import { compilePackage } from './helpers/compile.js';
 

@@ -2,9 +2,11 @@ import type { CommandModule } from 'yargs';
 import type { Conversion } from '../../src/convert.js';
 import { Pth2tfjsError } from '../../src/errors.js';
 import { CRC32_OPTION } from '../crc32.js';
+import { hubHash, looksLikeDate } from '../hub-hash.js';
 import { inFile, readInput } from '../input.js';
-import { checkTarget, writeDirectory } from '../output.js';
-import { hubHash, looksLikeDate, type Source } from '../source.js';
+import { writeDirectory } from '../output.js';
+import type { Source } from '../source.js';
+import { checkTarget, refuseInside } from '../target.js';
 import {
   type CheckpointArguments,
   checkpointOptions,
@@ -49,6 +51,7 @@ export const convertCommand: CommandModule<object, Arguments> = {
   handler: async (args) => {
     const started = performance.now();
     await checkTarget(args.outDir, { force: args.force });
+    if (args.force) await refuseInside(args.outDir, args.checkpoint);
     const source = await readInput(args.checkpoint, args.quiet);
     const { convertCheckpoint } = await import('../../src/convert.js');
     const conversion = await inFile(args.checkpoint, () =>
