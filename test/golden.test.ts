@@ -85,6 +85,6 @@ describe('files that must be refused', () => {
 
 test('no refused file has touched a prototype', () => {
   expect(Object.keys(Object.prototype)).toEqual([]);
-  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  expect('polluted' in {}).toBe(false);
   expect(existsSync('/tmp/pwned')).toBe(false);
 });
