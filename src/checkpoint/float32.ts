@@ -1,7 +1,7 @@
 import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { DType } from './dtype.js';
-import { contiguousBytes, type Quantizer, type TensorView } from './tensor.js';
+import { contiguousBytes, MAX_TENSOR_BYTES, type Quantizer, type TensorView } from './tensor.js';
 
 type Read = (view: DataView, at: number) => number;
 
@@ -83,6 +83,9 @@ function roundInteger(value: bigint): number {
  * @throws Pth2tfjsError `unsupported` for complex tensors, which have no real value.
  */
 export function toFloat32(view: TensorView): Float32Array {
+  if (view.numel * 4 > MAX_TENSOR_BYTES) {
+    throw new Pth2tfjsError('limit', `a tensor of shape [${view.shape}] takes more than 1 GiB`);
+  }
   const bytes = contiguousBytes(view);
   const { dtype, numel } = view;
   if (dtype === 'float32') return viewFloat32(bytes, numel);

@@ -1,13 +1,17 @@
 import { Pth2tfjsError } from '../errors.js';
 import { DTYPES, type DType } from './dtype.js';
+import { DTypeConstant, OpaqueObject, StorageType } from './inert.js';
 import type { Kind } from './opcodes.js';
 import {
-  type LazyBits,
-  type Quantizer,
-  TensorStorage,
-  TensorView,
-  validateView,
-} from './tensor.js';
+  type Budget,
+  orderedDict,
+  rebuildFromType,
+  rebuildParameter,
+  rebuildQuantized,
+  rebuildTensor,
+  rebuildTensorV2,
+  rebuildTensorV3,
+} from './rebuild.js';
 
 /**
  * The allow-list: every global that a checkpoint may name, by its full name, and the inert value
@@ -15,46 +19,6 @@ import {
  * torch.save writes (torch/_utils.py, torch/_tensor.py, torch/serialization.py), those that
  * torch/_weights_only_unpickler.py admits, and plain containers that training scripts save along.
  */
-
-/** A Python object that is kept for what it is called, and never interpreted. */
-export class OpaqueObject {
-  state: unknown;
-
-  constructor(
-    readonly global: string,
-    readonly args: readonly unknown[],
-  ) {}
-
-  /** Called for BUILD; keeps the state instead of assigning its keys as properties. */
-  __setstate__(state: unknown): void {
-    this.state = state;
-  }
-}
-
-/** collections.OrderedDict and its kin. Attributes such as a state dict's `_metadata` stay apart. */
-export class OrderedDict extends Map<unknown, unknown> {
-  attributes: unknown;
-
-  /** Called for BUILD; pickleparser would copy a `__dict__` into the entries. */
-  __setstate__(state: unknown): void {
-    this.attributes = state;
-  }
-}
-
-/** A storage class such as torch.FloatStorage, which says how a storage's bytes are read. */
-export class StorageType {
-  constructor(readonly dtype: DType | undefined) {}
-}
-
-/** A dtype object such as torch.float32. */
-class DTypeConstant {
-  constructor(readonly dtype: DType) {}
-}
-
-/** Work that one pickle may still cause; shared lists could otherwise multiply it without bound. */
-export interface Budget {
-  entries: number;
-}
 
 export interface Global {
   /** What the verifier may assume of the value that the global, or a call of it, makes. */
@@ -86,111 +50,10 @@ function resave(select: string): string {
   return `torch.save(torch.load('in.pth', map_location='cpu', weights_only=False)${select}, 'out.pth')`;
 }
 
-function corrupt(message: string): never {
-  throw new Pth2tfjsError('corrupt', message);
-}
-
 function unsupported(what: string, hint: string): Call {
   return () => {
     throw new Pth2tfjsError('unsupported', `the checkpoint holds ${what}`, { hint });
   };
-}
-
-const integers = (value: unknown, what: string): number[] => {
-  if (!Array.isArray(value) || !value.every((n) => typeof n === 'number')) {
-    return corrupt(`a tensor's ${what} is no tuple of integers`);
-  }
-  return value;
-};
-
-/** What some rebuild functions say beside the four arguments that all of them have. */
-interface TensorExtras {
-  readonly dtype?: DType;
-  readonly quantizer?: Quantizer;
-  readonly lazy?: LazyBits;
-}
-
-/** torch._utils._rebuild_tensor(storage, storage_offset, size, stride). */
-function rebuildTensor(args: readonly unknown[], more: TensorExtras = {}): TensorView {
-  const [storage, offset, size, stride] = args;
-  if (!(storage instanceof TensorStorage)) return corrupt('a tensor without a storage');
-  const dtype = more.dtype ?? storage.dtype;
-  if (dtype === undefined) return corrupt('a tensor over an untyped storage without a dtype');
-  if (typeof offset !== 'number') return corrupt(`a tensor's offset is no integer`);
-  if (more.lazy !== undefined && !/float|complex/.test(dtype)) {
-    return corrupt(`a ${dtype} tensor that waits to be negated`);
-  }
-  const shape = integers(size, 'size');
-  const strides = integers(stride, 'stride');
-  return validateView(
-    new TensorView(dtype, shape, strides, offset, storage, more.quantizer, more.lazy),
-  );
-}
-
-/** torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata). */
-function rebuildTensorV2(args: readonly unknown[]): TensorView {
-  const lazy = lazyBits(args[6]);
-  return rebuildTensor(args, lazy === undefined ? {} : { lazy });
-}
-
-/** `{"conj": True, "neg": True}`, or absent; only floating-point tensors can carry these. */
-function lazyBits(metadata: unknown): LazyBits | undefined {
-  if (!(metadata instanceof Map)) return undefined;
-  const [conj, neg] = [metadata.get('conj') === true, metadata.get('neg') === true];
-  return conj || neg ? { conj, neg } : undefined;
-}
-
-/** torch._utils._rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, …). */
-function rebuildTensorV3(args: readonly unknown[]): TensorView {
-  const dtype = args[6];
-  if (!(dtype instanceof DTypeConstant)) return corrupt('a tensor without a dtype');
-  const lazy = lazyBits(args[7]);
-  return rebuildTensor(args, { dtype: dtype.dtype, ...(lazy === undefined ? {} : { lazy }) });
-}
-
-/**
- * torch._utils._rebuild_qtensor(storage, offset, size, stride, quantizer, …), where the quantizer is
- * (torch.per_tensor_affine, scale, zero_point) or (torch.per_channel_affine, scales, zeros, axis).
- */
-function rebuildQuantized(args: readonly unknown[]): TensorView {
-  const [, scale, zeroPoint, axis = 0] = Array.isArray(args[4]) ? (args[4] as unknown[]) : [];
-  if (typeof scale === 'number' && typeof zeroPoint === 'number') {
-    return rebuildTensor(args, { quantizer: { scale, zeroPoint, axis: 0 } });
-  }
-  const channels = integers(args[2], 'size')[axis as number];
-  const perChannel = (value: unknown): value is TensorView =>
-    value instanceof TensorView &&
-    value.quantizer === undefined &&
-    String(value.shape) === String(channels);
-  if (typeof axis === 'number' && perChannel(scale) && perChannel(zeroPoint)) {
-    return rebuildTensor(args, { quantizer: { scale, zeroPoint, axis } });
-  }
-  return corrupt('a quantized tensor whose scales do not fit its shape');
-}
-
-/** torch._utils._rebuild_parameter(data, requires_grad, hooks): the tensor itself. */
-function rebuildParameter([data]: readonly unknown[]): TensorView {
-  return data instanceof TensorView ? data : corrupt('a parameter without a tensor');
-}
-
-/** torch._tensor._rebuild_from_type_v2(function, type, args, state): a tensor with attributes. */
-function rebuildFromType([rebuild, , args]: readonly unknown[]): unknown {
-  if (typeof rebuild !== 'function' || !Array.isArray(args)) {
-    return corrupt('a tensor subclass without a rebuild function');
-  }
-  const tensor: unknown = rebuild(...args);
-  return tensor instanceof TensorView ? tensor : corrupt('a tensor subclass without a tensor');
-}
-
-/** OrderedDict(), or OrderedDict([(key, value), …]) as Python 2 writes it. */
-function orderedDict([items]: readonly unknown[], budget: Budget): OrderedDict {
-  const dict = new OrderedDict();
-  for (const item of Array.isArray(items) ? items : []) {
-    if (--budget.entries < 0) throw new Pth2tfjsError('limit', 'the dicts hold too many entries');
-    if (!Array.isArray(item) || item.length !== 2) return corrupt('an entry of a dict is no pair');
-    dict.set(item[0], item[1]);
-  }
-  return dict;
 }
 
 /** Names whose objects are kept opaque: containers and records that training scripts save along. */
@@ -304,7 +167,10 @@ function* entries(): Generator<[string, Global]> {
   for (const name of ['OrderedDict', 'Counter']) {
     yield [`collections.${name}`, { makes: 'ordered dict', call: orderedDict }];
   }
-  yield ['collections.defaultdict', { makes: 'ordered dict', call: () => new OrderedDict() }];
+  yield [
+    'collections.defaultdict',
+    { makes: 'ordered dict', call: ([, ...items], budget) => orderedDict(items, budget) },
+  ];
   for (const [name, what, hint] of UNSUPPORTED) {
     yield [name, { makes: 'tensor', call: unsupported(what, hint) }];
   }

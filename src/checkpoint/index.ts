@@ -3,7 +3,7 @@ import type { Checkpoint } from './container.js';
 import { type Crc32, crc32 } from './crc32.js';
 import { gunzip } from './gzip.js';
 import { readLegacy } from './legacy.js';
-import { checkSize } from './limits.js';
+import { checkUnpackedSize } from './limits.js';
 import { sniffContainer } from './sniff.js';
 import { readZip } from './zip.js';
 
@@ -26,7 +26,7 @@ export async function readCheckpoint(
   options: ReadOptions = {},
 ): Promise<Checkpoint> {
   const { container, file, gzip } = await ungzip(bytes);
-  checkSize(file.length, 'the file');
+  checkUnpackedSize(file.length, file.length, 'the file');
   const read = container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
   return { ...read, container: { ...read.container, gzip } };
 }

@@ -24,7 +24,7 @@ export function readLegacy(bytes: Uint8Array): Checkpoint {
   if (protocol.value !== PROTOCOL_VERSION) {
     throw new Pth2tfjsError(
       'unsupported',
-      `legacy protocol ${String(protocol.value)}, where torch has only ever written ${PROTOCOL_VERSION}`,
+      `a legacy stream of another protocol than ${PROTOCOL_VERSION}, the only one that torch has written`,
       { offset: magic.end },
     );
   }

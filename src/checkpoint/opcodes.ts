@@ -30,6 +30,7 @@ export type Kind =
   | 'list'
   | 'dict'
   | 'set'
+  | 'frozenset'
   | 'mark'
   | 'constant'
   | 'callable'

@@ -3,6 +3,7 @@ import { type StateDict, TensorView } from './tensor.js';
 
 /** Bounds on walking a saved value, whose shared parts could multiply without end. */
 const MAX_DEPTH = 64;
+const MAX_PATH_LENGTH = 4096;
 /** One a container or tensor, and one for every hundred items; real checkpoints need thousands. */
 const MAX_WORK = 200_000;
 
@@ -25,7 +26,7 @@ function walk(root: unknown, visit: Visit): void {
   const isContainer = (value: unknown) => value instanceof Map || Array.isArray(value);
   const step: Visit = (value, path) => {
     const size = value instanceof Map ? value.size : Array.isArray(value) ? value.length : 0;
-    work -= 1 + size / 100;
+    work -= 1 + size / 100 + (path?.length ?? 0) / 1000;
     if (work < 0) throw new Pth2tfjsError('limit', 'the checkpoint holds too many values');
     visit(value, path);
     if (!(value instanceof Map || Array.isArray(value))) return;
@@ -43,12 +44,20 @@ function walk(root: unknown, visit: Visit): void {
 }
 
 function joinPath(path: string | undefined, key: unknown): string {
-  return path === undefined ? keyText(key) : `${path}.${keyText(key)}`;
+  const joined = path === undefined ? keyText(key) : `${path}.${keyText(key)}`;
+  if (joined.length <= MAX_PATH_LENGTH) return joined;
+  throw new Pth2tfjsError(
+    'limit',
+    `a key in the checkpoint is longer than ${MAX_PATH_LENGTH} characters`,
+  );
 }
 
-/** A dict's key as Python shows it, where that is not plain text. */
+/** A dict's key, roughly as Python shows it where it is not plain text; short, whatever it holds. */
 function keyText(key: unknown): string {
-  return Array.isArray(key) ? `(${key.map(keyText).join(', ')})` : String(key);
+  if (!Array.isArray(key))
+    return typeof key === 'object' && key !== null ? '<object>' : String(key);
+  const items = key.slice(0, 8).map((item) => (Array.isArray(item) ? '(…)' : keyText(item)));
+  return `(${[...items, ...(key.length > 8 ? ['…'] : [])].join(', ')})`;
 }
 
 /**
@@ -87,7 +96,7 @@ function asStateDict(
   const otherKeys: string[] = [];
   for (const [key, value] of dict) {
     if (typeof key === 'string' && value instanceof TensorView) tensors.set(key, value);
-    else otherKeys.push(String(key));
+    else otherKeys.push(keyText(key));
   }
   return tensors.size === 0 ? undefined : { path, stateDict: tensors, otherKeys };
 }

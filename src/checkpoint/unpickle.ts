@@ -1,8 +1,11 @@
 import { BufferReader, Parser } from 'pickleparser';
 import { isPth2tfjsError, Pth2tfjsError } from '../errors.js';
-import { ALLOWED_GLOBALS, type Budget, refuseGlobal, StorageType } from './globals.js';
-import { TensorStorage } from './tensor.js';
-import { MAX_OPCODES, type VerifiedPickle, verifyPickle } from './verify-pickle.js';
+import { ALLOWED_GLOBALS, refuseGlobal } from './globals.js';
+import { MAX_OPCODES } from './pickle-cursor.js';
+import type { Budget } from './rebuild.js';
+import { StorageTable } from './storage-table.js';
+import type { TensorStorage } from './tensor.js';
+import { type VerifiedPickle, verifyPickle } from './verify-pickle.js';
 
 const LONG = 0x4c;
 
@@ -49,6 +52,7 @@ export function unpickle(bytes: Uint8Array, start = 0): Unpickled {
 /** Hands pickleparser the integers it would misread as decimal text, which it reads right. */
 class VerifiedReader extends BufferReader {
   private text: string | undefined;
+  private readonly utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
   constructor(
     bytes: Uint8Array,
@@ -66,6 +70,11 @@ class VerifiedReader extends BufferReader {
     return LONG;
   }
 
+  /** Texts as torch.load reads them, byte strings of Python 2 too: UTF-8, or an error. */
+  override string(size: number): string {
+    return this.utf8.decode(this.bytes(size));
+  }
+
   override line(): string {
     return this.text ?? super.line();
   }
@@ -80,51 +89,9 @@ function resolveGlobal(name: string, budget: Budget): never {
   const { call, value } = global;
   if (call === undefined) return value as never;
   function build(...args: unknown[]): unknown {
+    budget.entries -= args.length;
+    if (budget.entries < 0) throw new Pth2tfjsError('limit', 'calls with too many arguments');
     return (call as NonNullable<typeof call>)(args, budget);
   }
   return build as never;
-}
-
-/** The storages that the pickle's persistent ids name; one object each, however often named. */
-class StorageTable {
-  private readonly table = new Map<string, TensorStorage>();
-
-  get all(): readonly TensorStorage[] {
-    return [...this.table.values()];
-  }
-
-  /**
-   * `('storage', type, key, location, numel)`, and in legacy files a sixth field: None, or the view
-   * `(key, offset, numel)` into the storage. torch/serialization.py, persistent_id.
-   */
-  resolve(id: unknown): TensorStorage {
-    const [tag, type, key, , numel, view] = Array.isArray(id) ? (id as unknown[]) : [];
-    if (tag === 'module') {
-      throw new Pth2tfjsError('unsupported-format', 'a whole pickled module, not a state dict', {
-        hint: "in Python: torch.save(torch.load('in.pth', weights_only=False).state_dict(), 'out.pth')",
-      });
-    }
-    if (tag !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string') {
-      throw new Pth2tfjsError('corrupt', 'a persistent id that torch.save does not write');
-    }
-    const [, base = 0, length = numel] = Array.isArray(view) ? (view as unknown[]) : [];
-    for (const count of [numel, base, length]) {
-      if (!Number.isSafeInteger(count) || (count as number) < 0) {
-        throw new Pth2tfjsError('corrupt', `storage '${key}' claims ${String(count)} elements`);
-      }
-    }
-    const identity = JSON.stringify([key, type.dtype, numel, base, length]);
-    let storage = this.table.get(identity);
-    if (storage === undefined) {
-      storage = new TensorStorage(
-        key,
-        type.dtype,
-        numel as number,
-        base as number,
-        length as number,
-      );
-      this.table.set(identity, storage);
-    }
-    return storage;
-  }
 }

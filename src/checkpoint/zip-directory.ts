@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
-import { checkSize } from './limits.js';
+import { checkUnpackedSize } from './limits.js';
 
 /**
  * The directory of a zip archive, read and checked before any entry is. jszip has its own, but it
@@ -51,10 +51,8 @@ export function readZipDirectory(bytes: Uint8Array): ZipEntry[] {
       view.getUint16(at + 30, true) +
       view.getUint16(at + 32, true);
   }
-  checkSize(
-    entries.reduce((sum, entry) => sum + entry.size, 0),
-    'the archive',
-  );
+  const unpacked = entries.reduce((sum, entry) => sum + entry.size, 0);
+  checkUnpackedSize(unpacked, bytes.length, 'the archive');
   checkApart(entries);
   return entries;
 }
@@ -96,8 +94,9 @@ function findCentralDirectory(view: DataView): { offset: number; count: number }
 function findEndRecord(view: DataView): number {
   const last = view.byteLength - END_RECORD_BYTES;
   for (let at = last; at >= Math.max(0, last - MAX_COMMENT_BYTES); at--) {
-    if (view.getUint32(at, true) === END_RECORD && view.getUint16(at + 20, true) === last - at)
-      return at;
+    if (view.getUint32(at, true) !== END_RECORD) continue;
+    if (view.getUint16(at + 20, true) === last - at) return at;
+    throw corrupt('the comment of the zip archive is not as long as its end record says', at);
   }
   throw new Pth2tfjsError(
     'truncated',
@@ -137,7 +136,7 @@ function readEntry(
     at + CENTRAL_HEADER_BYTES,
     at + CENTRAL_HEADER_BYTES + nameLength,
   );
-  const name = new TextDecoder().decode(nameBytes);
+  const name = new TextDecoder('utf-8', { ignoreBOM: true }).decode(nameBytes);
   const method = view.getUint16(at + 10, true);
   if (view.getUint16(at + 8, true) & 1) {
     throw new Pth2tfjsError('unsupported', `the archive's entry '${name}' is encrypted`, {
@@ -209,8 +208,9 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 function checkApart(entries: readonly (ZipEntry & { readonly start: number })[]): void {
   const names = new Set<string>();
   for (const { name, start } of entries) {
-    if (names.has(name)) throw corrupt(`the archive holds '${name}' twice`, start);
-    names.add(name);
+    const folded = name.toLowerCase();
+    if (names.has(folded)) throw corrupt(`the archive holds '${name}' twice`, start);
+    names.add(folded);
   }
   const sorted = entries.toSorted((a, b) => a.start - b.start);
   for (const [i, { name, start, data }] of sorted.entries()) {
