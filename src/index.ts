@@ -29,16 +29,12 @@ export {
   stripPrefixes,
 } from './checkpoint/state-dict.js';
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
-export {
-  type Conversion,
-  type ConvertOptions,
-  convertCheckpoint,
-  type Provenance,
-} from './convert.js';
+export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
 export { type ErrorCode, isPth2tfjsError, Pth2tfjsError } from './errors.js';
 export { MappingError, type Match, type Mismatch, matchStateDict } from './googlenet/mapping.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 export { type Inspection, inspectCheckpoint, type NetworkSummary } from './inspect.js';
+export type { Provenance } from './provenance.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export { BACKEND_NAMES, type BackendInfo, type BackendName } from './tfjs/backends.js';
 export { type LoadedModel, loadModel } from './tfjs/load.js';

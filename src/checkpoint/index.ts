@@ -11,7 +11,7 @@ export type { Checkpoint, Container } from './container.js';
 
 export interface ReadOptions {
   /** A faster CRC-32, such as Node's `zlib.crc32`. */
-  readonly crc32?: Crc32;
+  readonly crc32?: Crc32 | undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import type { Provenance } from '../provenance.js';
 
 /** A file to be written: its name inside the model's folder, and what it holds. */
 export interface NamedBytes {
@@ -15,8 +16,7 @@ export interface ArtifactsInput {
   readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
   /** All weights, in that order, without gaps. */
   readonly data: Float32Array;
-  readonly metadata: { readonly [key: string]: unknown };
-  readonly generatedBy: string;
+  readonly provenance: Provenance;
 }
 
 /**
@@ -33,7 +33,7 @@ export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
   }));
   const modelJSON = {
     format: 'layers-model',
-    generatedBy: input.generatedBy,
+    generatedBy: input.provenance.tool,
     convertedBy: null,
     modelTopology: input.topology,
     weightsManifest: [
@@ -42,7 +42,7 @@ export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
         weights: input.weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })),
       },
     ],
-    userDefinedMetadata: input.metadata,
+    userDefinedMetadata: { pth2tfjs: input.provenance },
   };
   return [
     { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(modelJSON)) },

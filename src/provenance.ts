@@ -1,0 +1,78 @@
+import type { Container } from './checkpoint/index.js';
+import type { Branch3Kernel } from './googlenet/architecture.js';
+import type { Match } from './googlenet/mapping.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
+import { VERSION } from './version.js';
+
+/** What was converted from what; `userDefinedMetadata.pth2tfjs` of the written model. */
+export interface Provenance {
+  readonly tool: string;
+  readonly network: 'googlenet';
+  readonly source: {
+    readonly name: string | null;
+    /** Size of the checkpoint, after gunzip. */
+    readonly bytes: number;
+    /** Of the checkpoint, after gunzip; null where the platform has no Web Crypto. */
+    readonly sha256: string | null;
+    readonly container: Container['format'];
+    readonly containerVersion: string;
+    readonly pickleProtocol: number;
+    readonly byteOrder: Container['byteOrder'];
+    readonly gzip: boolean;
+  };
+  readonly stateDict: { readonly path: string; readonly prefix: string };
+  readonly branch3Kernel: Branch3Kernel;
+  readonly transformInput: boolean;
+  readonly numClasses: number;
+  readonly input: {
+    readonly layout: 'NHWC';
+    readonly shape: readonly [null, number, number, 3];
+    readonly channels: 'RGB';
+    /** Pixels in [0, 1], then `(x - mean) / std` a channel. */
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  };
+  readonly ignoredKeys: readonly string[];
+}
+
+/** What the parts of a conversion contribute. */
+export interface ProvenanceInput {
+  readonly sourceName: string | undefined;
+  readonly sha256: string | undefined;
+  readonly container: Container;
+  readonly path: string;
+  readonly prefix: string;
+  readonly match: Match;
+  readonly transformInput: boolean;
+  readonly imageSize: number;
+}
+
+export function describeProvenance(input: ProvenanceInput): Provenance {
+  const { container, match, imageSize } = input;
+  return {
+    tool: `pth2tfjs ${VERSION}`,
+    network: 'googlenet',
+    source: {
+      name: input.sourceName ?? null,
+      bytes: container.byteLength,
+      sha256: input.sha256 ?? null,
+      container: container.format,
+      containerVersion: container.version,
+      pickleProtocol: container.pickleProtocol,
+      byteOrder: container.byteOrder,
+      gzip: container.gzip,
+    },
+    stateDict: { path: input.path, prefix: input.prefix },
+    branch3Kernel: match.branch3Kernel,
+    transformInput: input.transformInput,
+    numClasses: match.numClasses,
+    input: {
+      layout: 'NHWC',
+      shape: [null, imageSize, imageSize, 3],
+      channels: 'RGB',
+      mean: IMAGENET_MEAN,
+      std: IMAGENET_STD,
+    },
+    ignoredKeys: match.ignored,
+  };
+}
