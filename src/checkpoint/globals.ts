@@ -56,15 +56,15 @@ function unsupported(what: string, hint: string): Call {
   };
 }
 
+/** Python 3 has them in `builtins`, Python 2 in `__builtin__`. */
+const BUILTINS =
+  'bool bytearray bytes complex dict float frozenset int list object range set slice str tuple'.split(
+    ' ',
+  );
+
 /** Names whose objects are kept opaque: containers and records that training scripts save along. */
 const OPAQUE = [
-  ...['list', 'dict', 'tuple', 'set', 'frozenset', 'int', 'float', 'bool', 'str', 'bytes'].flatMap(
-    (name) => [`builtins.${name}`, `__builtin__.${name}`],
-  ),
-  ...['bytearray', 'complex', 'slice', 'range', 'object'].flatMap((name) => [
-    `builtins.${name}`,
-    `__builtin__.${name}`,
-  ]),
+  ...BUILTINS.flatMap((name) => [`builtins.${name}`, `__builtin__.${name}`]),
   '_codecs.encode',
   'argparse.Namespace',
   'types.SimpleNamespace',
