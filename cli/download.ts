@@ -1,6 +1,6 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import type { ProgressSink } from './progress.js';
-import { allocate, interrupted, reason, tooLarge } from './read-errors.js';
+import { allocate, reason, tooLarge } from './read-errors.js';
 
 export interface DownloadOptions {
   readonly progress?: ProgressSink;
@@ -8,7 +8,6 @@ export interface DownloadOptions {
   readonly maxBytes: number;
   /** A download that brings no byte for this long fails. */
   readonly idleTimeoutMs: number;
-  readonly signal?: AbortSignal;
 }
 
 /** setTimeout fires at once when asked for more than this. */
@@ -29,12 +28,10 @@ interface Transfer {
 /** The body of what an `http:` or `https:` URL leads to, redirections followed. */
 export async function download(url: URL, options: DownloadOptions): Promise<Uint8Array> {
   const { maxBytes } = options;
-  const transfer: Transfer = { shown: printable(url), maxBytes, total: undefined, received: 0 };
+  const transfer: Transfer = { shown: printableUrl(url), maxBytes, total: undefined, received: 0 };
   const stop = new AbortController();
   const idleMs = Math.min(options.idleTimeoutMs, LONGEST_TIMEOUT_MS);
   const timer = setTimeout(() => stop.abort(stalled(transfer, idleMs)), idleMs);
-  const onAbort = () => stop.abort(interrupted());
-  options.signal?.addEventListener('abort', onAbort);
   try {
     const response = await request(url, stop.signal);
     checkResponse(response, transfer);
@@ -44,7 +41,6 @@ export async function download(url: URL, options: DownloadOptions): Promise<Uint
     throw transferError(transfer, error);
   } finally {
     clearTimeout(timer);
-    options.signal?.removeEventListener('abort', onAbort);
     // Closes the connection of a body that was not read to its end.
     stop.abort();
   }
@@ -67,7 +63,7 @@ async function request(url: URL, signal: AbortSignal): Promise<Response> {
 function checkResponse(response: Response, transfer: Transfer): void {
   const { status, statusText } = response;
   if (!response.ok) {
-    const via = response.redirected ? `, redirected to ${printable(new URL(response.url))}` : '';
+    const via = response.redirected ? `, redirected to ${printableUrl(new URL(response.url))}` : '';
     const answer = `HTTP ${status} ${statusText}`.trimEnd();
     throw new Pth2tfjsError('io', `the server answered ${answer} for ${transfer.shown}${via}`, {
       hint: statusHint(status),
@@ -141,7 +137,7 @@ function decoded(text: string): string {
   }
 }
 
-function printable(url: URL): string {
+function printableUrl(url: URL): string {
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
 }
 

@@ -1,22 +1,50 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
+import { hubHash, looksLikeDate } from './hub-hash.js';
+import { printable } from './printable.js';
 import { terminalProgress } from './progress.js';
 import { readSource, type Source } from './source.js';
 
 /** Reads a path or URL, with a progress bar on a terminal unless `quiet`. */
 export async function readInput(location: string, quiet: boolean): Promise<Source> {
-  const options = quiet ? {} : { progress: terminalProgress(process.stderr) };
-  return inFile(location, () => readSource(location, options));
+  const name = location.slice(location.lastIndexOf('/') + 1);
+  const options = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
+  return readSource(location, options);
 }
 
-/** Runs `work` and puts the file's name before the message of what goes wrong in it. */
+/** Runs `work` on what a file holds, and puts the file's name before the message of what goes wrong. */
 export async function inFile<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (isPth2tfjsError(error) && !error.message.includes(name))
-      error.message = `${name}: ${error.message}`;
+    if (isPth2tfjsError(error)) error.message = `${name}: ${error.message}`;
     throw error;
   }
+}
+
+/**
+ * Compares the hash that torch hub puts into a file's name, if any, with the file's own.
+ * @param sha256 of the checkpoint, after gunzip
+ * @returns a warning where the name may hold a date instead
+ * @throws Pth2tfjsError `hash-mismatch`
+ */
+export function checkHubHash(name: string, sha256: string | null): string[] {
+  const promised = hubHash(name);
+  if (promised === undefined || sha256 === null || sha256.startsWith(promised)) return [];
+  if (looksLikeDate(promised)) {
+    return [
+      `the ${promised} in the file's name is not the start of its SHA-256; it is taken for a date`,
+    ];
+  }
+  throw new Pth2tfjsError(
+    'hash-mismatch',
+    `${name}: its name promises a SHA-256 that starts with ${promised}, it is ${sha256}`,
+    { hint: 'download the file again, or pass --no-check-hash if the name means something else' },
+  );
+}
+
+/** One line on stderr for each thing that the user should know. */
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
 }
 
 /** Throws the usage error for a call that makes no sense. */

@@ -1,35 +1,34 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
-import type { MappingError } from '../src/googlenet/mapping.js';
+import { Pth2tfjsError } from '../src/errors.js';
 import { VERSION } from '../src/version.js';
 import { convertCommand } from './commands/convert.js';
 import { inspectCommand } from './commands/inspect.js';
 import { verifyCommand } from './commands/verify.js';
-import { EXIT, exitCodeFor } from './exit-codes.js';
+import { reportError } from './report-error.js';
+
+const COMMANDS = ['convert', 'verify', 'inspect'];
 
 const argv = process.argv.slice(2);
+const command = COMMANDS.find((name) => name === argv[0]);
 
-/** One line for people on stderr; for programs that asked for JSON, one object on stdout as well. */
-function report(error: unknown): void {
-  const known = isPth2tfjsError(error);
-  const message = known ? error.message : `internal error: ${String(error)}; please report it`;
-  const line = known && error.hint !== undefined ? `${message}; ${error.hint}` : message;
-  if (argv.includes('--json')) {
-    const { missing, unexpected, mismatched } = error as Partial<MappingError>;
-    const code = known ? error.code : 'internal';
-    const details = {
-      code,
-      message,
-      hint: known ? error.hint : undefined,
-      missing,
-      unexpected,
-      mismatched,
-    };
-    process.stdout.write(`${JSON.stringify({ error: details })}\n`);
-  }
-  process.stderr.write(`pth2tfjs: ${line.replace(/\s*\n\s*/g, ' ')}\n`);
-  process.exitCode = known ? exitCodeFor(error.code) : EXIT.badInput;
+/** yargs' own complaint about a call, in the style of the other errors. */
+function usageError(message: string): Pth2tfjsError {
+  const wanted = {
+    convert: '<checkpoint> and <out-dir>',
+    verify: '<model>',
+    inspect: '<checkpoint>',
+  };
+  const text = message
+    .replace(
+      /^Not enough non-option arguments:.*/,
+      command ? `${command} needs ${wanted[command as keyof typeof wanted]}` : message,
+    )
+    .replace(/^Unknown arguments?: (\S+), \w+$/, 'Unknown argument: $1')
+    .replace(/^[A-Z]/, (first) => first.toLowerCase());
+  return new Pth2tfjsError('usage', text, {
+    hint: `see pth2tfjs ${command ? `${command} ` : ''}--help`,
+  });
 }
 
 // A reader that has seen enough, such as head, closes the pipe; that is no failure of ours.
@@ -39,13 +38,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  if (argv[0] !== undefined && !argv[0].startsWith('-') && command === undefined) {
+    throw usageError(`unknown command: ${argv[0]}; there are ${COMMANDS.join(', ')}`);
+  }
   await yargs(argv)
     .scriptName('pth2tfjs')
     .usage(
       '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
     )
     .command([convertCommand, verifyCommand, inspectCommand] as never)
-    .demandCommand(1, 'a command is missing: convert, verify or inspect')
+    .demandCommand(1, `a command is missing: ${COMMANDS.join(', ')}`)
     .strict()
     .parserConfiguration({ 'duplicate-arguments-array': false })
     .version(VERSION)
@@ -55,16 +57,12 @@ try {
     )
     .exitProcess(false)
     .fail((message, error) => {
-      throw (
-        error ??
-        new Pth2tfjsError(
-          'usage',
-          message.replace(/^[A-Z]/, (c) => c.toLowerCase()),
-          { hint: 'see pth2tfjs --help' },
-        )
-      );
+      // yargs throws some complaints about the call as errors of its own.
+      if (error !== undefined && error !== null && error.name !== 'YError') throw error;
+      throw usageError(message ?? error.message);
     })
     .parseAsync();
 } catch (error) {
-  report(error);
+  const json = argv.findLast((argument) => /^--(no-)?json(=|$)/.test(argument));
+  reportError(error, json !== undefined && !/^--no-|=false$/.test(json));
 }

@@ -42,7 +42,7 @@ export function terminalProgress(stream: NodeJS.WriteStream, name = 'download'):
       const now = performance.now();
       if (now - drawn < REDRAW_MS) return;
       drawn = now;
-      const state = { name: harmless(name), received, total, elapsedMs: now - started };
+      const state = { name: printableName(name), received, total, elapsedMs: now - started };
       stream.write(`${CLEAR_LINE}${progressLine(state, stream.columns || DEFAULT_COLUMNS)}`);
     },
     end() {
@@ -109,6 +109,6 @@ function shorten(name: string, width: number): string {
 }
 
 /** A name may come from a URL: escape codes must not reach the terminal, nor wide characters upset the width. */
-function harmless(name: string): string {
+function printableName(name: string): string {
   return name.replace(/[^\x20-\x7e\u00a1-\u024f]/gu, '?');
 }

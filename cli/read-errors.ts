@@ -16,10 +16,6 @@ export function tooLarge(what: string, size: number, maxBytes: number): Pth2tfjs
   return new Pth2tfjsError('limit', text, { hint: 'check that this is the right file' });
 }
 
-export function interrupted(): Pth2tfjsError {
-  return new Pth2tfjsError('interrupted', 'reading was interrupted');
-}
-
 export function allocate(what: string, size: number): Uint8Array {
   try {
     return new Uint8Array(size);

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import { download, parseUrl, urlName } from './download.js';
 import type { ProgressSink } from './progress.js';
-import { allocate, interrupted, reason, tooLarge } from './read-errors.js';
+import { allocate, reason, tooLarge } from './read-errors.js';
 
 /** The bytes of a checkpoint file and the name that they came under. */
 export interface Source {
@@ -20,11 +20,10 @@ export interface SourceOptions {
   readonly maxBytes?: number;
   /** A download that brings no byte for this long fails; {@link DEFAULT_IDLE_TIMEOUT_MS} unless given. */
   readonly idleTimeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
-export const DEFAULT_MAX_BYTES = 2 ** 30;
-export const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
+const DEFAULT_MAX_BYTES = 2 ** 30;
+const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 
 /**
  * Several readers share the cost of faulting fresh pages in (52 MB: 25 ms instead of 40 ms), and
@@ -40,11 +39,9 @@ const PIECE = 8 * 2 ** 20;
  * neither does the query, which may hold a signature.
  *
  * @throws Pth2tfjsError `io` when it cannot be read, `truncated` when a download ends early,
- * `limit` when it exceeds `maxBytes`, `usage` when the URL makes no sense, `interrupted` when
- * `signal` aborts
+ * `limit` when it exceeds `maxBytes`, `usage` when the URL makes no sense
  */
 export async function readSource(location: string, options: SourceOptions = {}): Promise<Source> {
-  if (options.signal?.aborted) throw interrupted();
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1]?.toLowerCase();
   if (scheme === undefined) return readPath(location, options);
   if (scheme === 'http' || scheme === 'https') return readUrl(parseUrl(location), options);
@@ -74,7 +71,7 @@ async function readPath(path: string, options: SourceOptions): Promise<Source> {
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const { size } = await checkFile(path, handle, options.maxBytes ?? DEFAULT_MAX_BYTES);
     const bytes = allocate(path, size);
-    await fill(bytes, { path, handle }, options.signal);
+    await fill(bytes, { path, handle });
     const after = (await handle.stat()).size;
     if (after !== size) throw changed(path, size, after);
     return { name: basename(path), bytes };
@@ -97,11 +94,10 @@ async function checkFile(path: string, handle: FileHandle, maxBytes: number) {
   return info;
 }
 
-async function fill(bytes: Uint8Array, file: OpenFile, signal?: AbortSignal): Promise<void> {
+async function fill(bytes: Uint8Array, file: OpenFile): Promise<void> {
   let next = 0;
   const reader = async () => {
     while (next < bytes.length) {
-      if (signal?.aborted) throw interrupted();
       const start = next;
       next = Math.min(start + PIECE, bytes.length);
       await fillPiece(bytes, file, start, next);

@@ -1,6 +1,6 @@
 import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
-import { listTensors, selectStateDict, stripPrefixes } from './checkpoint/state-dict.js';
-import { fitOf, matchStateDict } from './googlenet/mapping.js';
+import { listTensors, selectStateDict } from './checkpoint/state-dict.js';
+import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { checkImageSize, describeModel } from './googlenet/model.js';
 import { isOfficial } from './googlenet/official.js';
 import { computeWeights } from './googlenet/weights.js';
@@ -55,16 +55,15 @@ export async function convertCheckpoint(
   const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
   const { container, value } = await readCheckpoint(file, options);
-  const candidate = selectStateDict(value, { key, fit: fitOf });
-  const { stateDict, prefix } = stripPrefixes(candidate);
+  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
+  const { name, prefix, stateDict } = candidate;
   const match = matchStateDict(stateDict, candidate);
   const digest = await hashing;
   const provenance = describeProvenance({
     sourceName,
     sha256: digest,
     container: { ...container, gzip },
-    path: candidate.path,
-    prefix,
+    stateDict: { name, prefix },
     match,
     transformInput: transformInput ?? isOfficial(digest, file.length),
     imageSize,
@@ -90,7 +89,7 @@ function collectWarnings(guessedTransform: boolean, nonFinite: readonly string[]
   }
   if (nonFinite.length > 0) {
     warnings.push(
-      `weights that are infinite or no number in ${nonFinite.join(', ')}: the model will give NaN`,
+      `the weights of ${nonFinite.join(', ')} are infinite or no number, or a running_var is negative: the model's logits will mean nothing`,
     );
   }
   return warnings;

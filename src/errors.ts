@@ -5,7 +5,6 @@
  * |---|---|
  * | `usage` | the call itself makes no sense: a bad option, an occupied output folder |
  * | `io` | a file, folder or URL cannot be read or written |
- * | `interrupted` | the user or the system stopped the work |
  * | `hash-mismatch` | the file's SHA-256 is not the one its name promises |
  * | `empty` | the input holds no bytes |
  * | `truncated` | the input ends before it should |
@@ -24,7 +23,6 @@
 export type ErrorCode =
   | 'usage'
   | 'io'
-  | 'interrupted'
   | 'hash-mismatch'
   | 'empty'
   | 'truncated'

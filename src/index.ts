@@ -24,16 +24,28 @@ export {
 export {
   findStateDicts,
   listTensors,
+  type SelectOptions,
   type StateDictCandidate,
   selectStateDict,
-  stripPrefixes,
 } from './checkpoint/state-dict.js';
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
 export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
-export { type ErrorCode, isPth2tfjsError, Pth2tfjsError } from './errors.js';
-export { MappingError, type Match, type Mismatch, matchStateDict } from './googlenet/mapping.js';
+export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
+export type { Branch3Kernel } from './googlenet/architecture.js';
+export {
+  MappingError,
+  type Match,
+  type Mismatch,
+  matchStateDict,
+  NETWORK_KEYS,
+} from './googlenet/mapping.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
-export { type Inspection, inspectCheckpoint, type NetworkSummary } from './inspect.js';
+export {
+  type Inspection,
+  inspectCheckpoint,
+  type NetworkSummary,
+  type TensorSummary,
+} from './inspect.js';
 export type { Provenance } from './provenance.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export { BACKEND_NAMES, type BackendInfo, type BackendName } from './tfjs/backends.js';

@@ -1,9 +1,14 @@
 import type { DType } from './checkpoint/dtype.js';
 import { type Container, type ReadOptions, readCheckpoint } from './checkpoint/index.js';
-import { findStateDicts, listTensors, stripPrefixes } from './checkpoint/state-dict.js';
-import { AUX_HEADS } from './googlenet/architecture.js';
-import { fitOf, matchStateDict } from './googlenet/mapping.js';
-import { countParameters, printTree } from './googlenet/print.js';
+import {
+  findStateDicts,
+  listTensors,
+  RECOGNISABLE_FIT,
+  type StateDictCandidate,
+} from './checkpoint/state-dict.js';
+import { AUX_HEADS, type Branch3Kernel } from './googlenet/architecture.js';
+import { MappingError, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
+import { countParameters, type ParameterCounts, printTree } from './googlenet/print.js';
 
 export interface TensorSummary {
   /** Dotted path in the saved value. */
@@ -12,28 +17,26 @@ export interface TensorSummary {
   readonly shape: readonly number[];
 }
 
-/** The network that a state dict holds, or why it does not fit. */
-export interface NetworkSummary {
-  /** Path of the state dict in the saved value; empty at the top. */
-  readonly path: string;
-  readonly fits: boolean;
-  /** Why not, when it does not fit. */
-  readonly problem?: string;
-  readonly branch3Kernel?: 3 | 5;
-  readonly numClasses?: number;
-  readonly parameters?: { readonly main: number; readonly aux: number };
-  /** `print(model)`, with parameter counts. */
-  readonly tree?: string;
-}
+/** A state dict with the network's keys: the network, or why it does not fit. */
+export type NetworkSummary = {
+  readonly stateDict: { readonly name: string; readonly prefix: string };
+} & (
+  | { readonly fits: false; readonly problem: string }
+  | {
+      readonly fits: true;
+      readonly branch3Kernel: Branch3Kernel;
+      readonly numClasses: number;
+      readonly parameters: ParameterCounts;
+      /** `print(model)`, with parameter counts. */
+      readonly tree: string;
+    }
+);
 
 export interface Inspection {
   readonly container: Container;
   readonly tensors: readonly TensorSummary[];
   readonly networks: readonly NetworkSummary[];
 }
-
-/** Below this share of GoogLeNet's keys, a dict of tensors is some other network's. */
-const RECOGNISABLE = 0.5;
 
 /**
  * Tells what a checkpoint holds: its container, its tensors, and each GoogLeNet among them.
@@ -45,34 +48,23 @@ export async function inspectCheckpoint(
 ): Promise<Inspection> {
   const { container, value } = await readCheckpoint(bytes, options);
   const tensors = [...listTensors(value)].map(([key, { dtype, shape }]) => ({ key, dtype, shape }));
-  const networks = findStateDicts(value).flatMap((candidate) => {
-    const { stateDict } = stripPrefixes(candidate);
-    if (fitOf(new Set(stateDict.keys())) < RECOGNISABLE) return [];
-    return [summarise(candidate.path, stateDict, candidate.otherKeys)];
-  });
-  return { container, tensors, networks };
+  const networks = findStateDicts(value, NETWORK_KEYS).filter(({ fit }) => fit >= RECOGNISABLE_FIT);
+  return { container, tensors, networks: networks.map(summarise) };
 }
 
-function summarise(
-  path: string,
-  stateDict: Parameters<typeof matchStateDict>[0],
-  otherKeys: readonly string[],
-): NetworkSummary {
+function summarise(candidate: StateDictCandidate): NetworkSummary {
+  const { name, prefix, stateDict } = candidate;
   try {
-    const { branch3Kernel, numClasses, auxLogits } = matchStateDict(stateDict, { path, otherKeys });
+    const { branch3Kernel, numClasses, auxLogits } = matchStateDict(stateDict, candidate);
     const auxClasses = auxLogits
-      ? AUX_HEADS.map(({ name }) => stateDict.get(`${name}.fc2.bias`)?.shape[0] as number)
+      ? AUX_HEADS.map((head) => stateDict.get(`${head.name}.fc2.bias`)?.shape[0] as number)
       : undefined;
     const options = { branch3Kernel, numClasses, auxClasses };
-    return {
-      path,
-      fits: true,
-      branch3Kernel,
-      numClasses,
-      parameters: countParameters(options),
-      tree: printTree(options),
-    };
+    const parameters = countParameters(options);
+    const tree = printTree(options);
+    return { stateDict: { name, prefix }, fits: true, branch3Kernel, numClasses, parameters, tree };
   } catch (error) {
-    return { path, fits: false, problem: (error as Error).message };
+    if (!(error instanceof MappingError)) throw error;
+    return { stateDict: { name, prefix }, fits: false, problem: error.message };
   }
 }

@@ -20,7 +20,8 @@ export interface Provenance {
     readonly byteOrder: Container['byteOrder'];
     readonly gzip: boolean;
   };
-  readonly stateDict: { readonly path: string; readonly prefix: string };
+  /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
+  readonly stateDict: { readonly name: string; readonly prefix: string };
   readonly branch3Kernel: Branch3Kernel;
   readonly transformInput: boolean;
   readonly numClasses: number;
@@ -40,8 +41,7 @@ export interface ProvenanceInput {
   readonly sourceName: string | undefined;
   readonly sha256: string | undefined;
   readonly container: Container;
-  readonly path: string;
-  readonly prefix: string;
+  readonly stateDict: Provenance['stateDict'];
   readonly match: Match;
   readonly transformInput: boolean;
   readonly imageSize: number;
@@ -62,7 +62,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
       byteOrder: container.byteOrder,
       gzip: container.gzip,
     },
-    stateDict: { path: input.path, prefix: input.prefix },
+    stateDict: input.stateDict,
     branch3Kernel: match.branch3Kernel,
     transformInput: input.transformInput,
     numClasses: match.numClasses,

@@ -12,7 +12,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NETWORK_KEYS } from '../src/googlenet/mapping.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
+import { ELEMENTS, orderedDict, pickle, raw, tensor, text } from './helpers/pickle-writer.js';
+import { checkpointZip } from './helpers/zip-writer.js';
 
 const tmp = temporaryFolder();
 const packed = join(GOLDEN, 'googlenet.pth.gz');
@@ -132,6 +135,9 @@ describe('convert', () => {
       /starts with 1378be20.*--no-check-hash/,
     );
     expect(existsSync(out)).toBe(false);
+    const verified = await pth2tfjs('verify', wrong, '--golden', golden, '--no-transform-input');
+    expect(verified.stderr).toMatch(/starts with 1378be20/);
+    expect(verified.status).toBe(2);
     expect((await pth2tfjs('convert', right, out, '--no-transform-input')).stderr).toBe('');
     const date = await pth2tfjs('convert', dated, out, '--no-transform-input', '--force');
     expect(date.stderr).toMatch(/^warning: the 20240115 .*taken for a date/);
@@ -158,23 +164,58 @@ describe('convert', () => {
       1,
       /\d+ missing \(conv1\.conv\.weight, .*\d+ unexpected/,
     );
-    const json = await pth2tfjs('convert', other, out, '--json');
+    const json = await pth2tfjs('convert', other, out, '--json=true');
     expect(JSON.parse(json.stdout).error.missing.length).toBeGreaterThan(200);
     expect(existsSync(out)).toBe(false);
   });
 
   test.each([
-    [[], /command is missing/],
-    [['convert'], /checkpoint|positional|non-option/],
+    [[], /a command is missing: convert, verify, inspect/],
+    [['convert'], /convert needs <checkpoint> and <out-dir>; see pth2tfjs convert --help/],
+    [['verify', '--golden', golden], /verify needs <model>/],
+    [['convert', packed, join(tmp, 'none'), '--key'], /[Nn]ot enough arguments following: key/],
+    [['verify', packed, '--golden'], /[Nn]ot enough arguments following: golden/],
+    [
+      ['convert', packed, join(tmp, 'none'), '--transform-inpt'],
+      /unknown argument: transform-inpt;/,
+    ],
+    [['convert', packed, join(tmp, 'huge'), '--image-size', '100000'], /from 15 to 4096/],
     [['convert', 'a.pth', 'b', '--bogus'], /bogus/],
-    [['frobnicate'], /frobnicate/],
-    [['convert', packed, join(tmp, 'tiny'), '--image-size', '14'], /at least 15/],
+    [['frobnicate'], /unknown command: frobnicate; there are convert, verify, inspect/],
+    [['convert', packed, join(tmp, 'tiny'), '--image-size', '14'], /from 15/],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '20.5'], /whole number/],
     [['verify', packed], /golden/],
     [['verify', packed, '--golden', golden, '--tolerance', 'loose'], /--tolerance/],
     [['verify', packed, '--golden', golden, '--backend', 'abacus'], /abacus/],
   ])('says what is wrong with the call %j', async (args, text) => {
     expectFailure(await pth2tfjs(...args), 2, text);
+  });
+});
+
+describe('a hostile name', () => {
+  const evil = '\u001b[31mred\u001b]0;title\u0007\u202e';
+  const dict = orderedDict();
+  const file = join(tmp, 'evil.pth');
+  const network = join(tmp, 'evil-network.pth');
+
+  beforeAll(async () => {
+    const two = raw(dict, '(', text(evil), tensor(), text('conv1.conv.weight'), tensor(), 'u');
+    writeFileSync(file, checkpointZip(pickle(two), { 0: ELEMENTS }));
+    const under = [...NETWORK_KEYS].flatMap((key) => [text(key), tensor()]);
+    const nested = raw(dict, '(', text(evil), raw(orderedDict(), '(', ...under, 'u'), 'u');
+    writeFileSync(network, checkpointZip(pickle(nested), { 0: ELEMENTS }));
+  });
+
+  test('reaches neither stderr nor stdout as it is', async () => {
+    const runs = await Promise.all([
+      pth2tfjs('convert', file, join(tmp, 'evil')),
+      pth2tfjs('convert', network, join(tmp, 'evil')),
+      pth2tfjs('inspect', file),
+      pth2tfjs('inspect', network),
+    ]);
+    const output = runs.map(({ stdout, stderr }) => stdout + stderr).join('');
+    expect(output).toMatch(/\\x1b\[31mred\\x1b\]0;title\\x07\\u\{202e\}/);
+    expect(output).not.toMatch(/[^\P{C}\n]/u);
   });
 });
 
@@ -214,7 +255,7 @@ describe('convert from a URL', () => {
     expectFailure(
       await pth2tfjs('convert', `${base}/short.pth`, out),
       2,
-      new RegExp(`1000000 of ${bytes.length}|${bytes.length}`),
+      new RegExp(`only \\d+ of ${bytes.length} bytes`),
     );
     expectFailure(await pth2tfjs('convert', `${base}/none.pth`, out), 2, /404/);
     expect(existsSync(out)).toBe(false);
@@ -317,7 +358,11 @@ describe('inspect', () => {
     expect(container).toMatchObject({ format: 'zip', gzip: true, byteLength: bytes.length });
     expect(tensors).toHaveLength(364);
     expect(networks).toMatchObject([
-      { path: '', fits: true, parameters: { main: 6_624_904, aux: 6_379_984 } },
+      {
+        stateDict: { name: '.', prefix: '' },
+        fits: true,
+        parameters: { main: 6_624_904, aux: 6_379_984 },
+      },
     ]);
   });
 });

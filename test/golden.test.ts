@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { toFloat32 } from '../src/checkpoint/float32.js';
@@ -86,5 +86,4 @@ describe('files that must be refused', () => {
 test('no refused file has touched a prototype', () => {
   expect(Object.keys(Object.prototype)).toEqual([]);
   expect('polluted' in {}).toBe(false);
-  expect(existsSync('/tmp/pwned')).toBe(false);
 });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type StateDict, TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
-import { fitOf, MappingError, matchStateDict } from '../src/googlenet/mapping.js';
+import { MappingError, matchStateDict, NETWORK_KEYS } from '../src/googlenet/mapping.js';
 import { bundledStateDict } from './helpers/bundled.js';
 
 let bundled: StateDict;
@@ -26,7 +26,7 @@ function changed(changes: Readonly<Record<string, TensorView | undefined>>): Sta
 
 function mappingError(stateDict: StateDict, otherKeys: string[] = []): MappingError {
   try {
-    matchStateDict(stateDict, { path: 'model', otherKeys });
+    matchStateDict(stateDict, { name: 'model', otherKeys });
   } catch (error) {
     if (error instanceof MappingError) return error;
     throw error;
@@ -126,8 +126,36 @@ describe('a state dict that does not fit is refused whole', () => {
   });
 });
 
-test('the fit tells this network from others', () => {
-  expect(fitOf(new Set(bundled.keys()))).toBe(1);
-  expect(fitOf(new Set(without(/^inception5b/).keys()))).toBeGreaterThan(0.8);
-  expect(fitOf(new Set(['conv1.weight', 'fc.weight', 'fc.bias']))).toBeLessThan(0.01);
+describe('what other tools leave behind is told apart', () => {
+  const base = () => ({ 'fc.weight': undefined, 'fc.bias': undefined });
+  test.each([
+    [
+      {
+        'conv1.conv.weight_orig': tensor(64, 3, 7, 7),
+        'conv1.conv.weight_mask': tensor(64, 3, 7, 7),
+      },
+      /prune\.remove/,
+    ],
+    [
+      { 'conv1.conv.weight_g': tensor(64, 1, 1, 1), 'conv1.conv.weight_v': tensor(64, 3, 7, 7) },
+      /remove_weight_norm/,
+    ],
+    [
+      { ...base(), 'fc.1.weight': tensor(5, 1024), 'fc.1.bias': tensor(5) },
+      /sd\['fc\.weight'\] = sd\.pop\('fc\.1\.weight'\)/,
+    ],
+  ])('%#', (changes, hint) => {
+    expect(mappingError(changed(changes)).hint).toMatch(hint);
+  });
+
+  test('and nothing is advised where nothing is known', () => {
+    expect(mappingError(changed({ extra: tensor(1) })).hint).toBeUndefined();
+  });
+});
+
+test('the keys that tell this network from others are those that PyTorch saved', () => {
+  const counters = [...bundled.keys()].filter((key) => key.endsWith('num_batches_tracked'));
+  const aux = [...bundled.keys()].filter((key) => /^aux/.test(key));
+  const main = [...bundled.keys()].filter((key) => !counters.includes(key) && !aux.includes(key));
+  expect([...NETWORK_KEYS]).toEqual(main);
 });

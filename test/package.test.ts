@@ -1,10 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as api from '../src/index.js';
 import { VERSION } from '../src/version.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
+import { sha256 } from './helpers/digest.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -22,6 +24,7 @@ test('the public names are these', () => {
     'IMAGENET_MEAN',
     'IMAGENET_STD',
     'MappingError',
+    'NETWORK_KEYS',
     'Pth2tfjsError',
     'TensorView',
     'compareLogits',
@@ -37,7 +40,6 @@ test('the public names are these', () => {
     'readCheckpoint',
     'readGolden',
     'selectStateDict',
-    'stripPrefixes',
     'toFloat32',
     'verifyModel',
   ]);
@@ -103,6 +105,35 @@ describe.skipIf(!registry)('the packed package, installed into an empty project'
     expect(cores).toHaveLength(1);
   });
 
+  test('bundles for browsers, with nothing of Node’s in it, and then converts alike', async () => {
+    const entry = join(project, 'browser.js');
+    writeFileSync(entry, "export { convertCheckpoint } from 'pth2tfjs';");
+    const bundle = await rolldown({ input: entry, platform: 'browser' });
+    const { output } = await bundle.write({ dir: join(project, 'bundle') });
+    await bundle.close();
+    for (const { fileName } of output) {
+      expect(readFileSync(join(project, 'bundle', fileName), 'utf8')).not.toMatch(/["'`]node:/);
+    }
+    const bundled: typeof api = await import(join(project, 'bundle', output[0].fileName));
+    const bytes = readFileSync(join(GOLDEN, 'googlenet.pth.gz'));
+    const [ours, theirs] = [
+      await api.convertCheckpoint(bytes),
+      await bundled.convertCheckpoint(bytes),
+    ];
+    expect(theirs.files.map(({ bytes }) => sha256(bytes))).toEqual(
+      ours.files.map(({ bytes }) => sha256(bytes)),
+    );
+  });
+
+  test('loads no TensorFlow.js before it is needed', () => {
+    const script =
+      "await import('pth2tfjs'); const { createRequire } = await import('node:module'); console.log(Object.keys(createRequire(import.meta.url).cache).filter((p) => p.includes('@tensorflow')).length)";
+    writeFileSync(join(project, 'light.mjs'), script);
+    expect(execFileSync('node', ['light.mjs'], { cwd: project, encoding: 'utf8' }).trim()).toBe(
+      '0',
+    );
+  });
+
   test('gives types that a strict TypeScript project accepts', () => {
     const options = {
       compilerOptions: {
@@ -127,6 +158,8 @@ describe.skipIf(!registry)('the packed package, installed into an empty project'
       [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', project],
       { encoding: 'utf8' },
     );
+    expect(tsc.status).not.toBeNull();
+    expect(`${tsc.stdout}${tsc.stderr}`).not.toMatch(/TS5\d{3}|TS18003/);
     const ours = tsc.stdout
       .split('\n')
       .filter((line) => /error/.test(line) && /node_modules\/pth2tfjs|use\.ts/.test(line));

@@ -2,104 +2,111 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readCheckpoint } from '../src/checkpoint/index.js';
-import {
-  findStateDicts,
-  listTensors,
-  selectStateDict,
-  stripPrefixes,
-} from '../src/checkpoint/state-dict.js';
+import { findStateDicts, listTensors, selectStateDict } from '../src/checkpoint/state-dict.js';
 import { TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
 import { GOLDEN } from './helpers/cli.js';
 
 const load = async (name: string) =>
   (await readCheckpoint(readFileSync(join(GOLDEN, 'torch-1.13', name)))).value;
-const anyFit = { fit: (keys: ReadonlySet<string>) => (keys.size > 1 ? 1 : 0) };
 const tensor = () => new TensorView('float32', [1], [1], 0, new TensorStorage('0', 'float32', 1));
+const tensors = (...keys: string[]) => new Map<string, unknown>(keys.map((key) => [key, tensor()]));
+
+/** The keys of the small network that the golden checkpoints hold, as PyTorch prints them. */
+const networkKeys = new Set(['0.weight', '1.weight', '1.bias', '2.weight', '2.bias']);
+const select = (value: unknown, key?: string) => selectStateDict(value, { key, networkKeys });
+const names = (value: unknown) => findStateDicts(value, networkKeys).map(({ name }) => name);
 
 describe('finding the state dict in what training scripts save', () => {
   test('passes over the optimizer’s', async () => {
-    const { path, stateDict, otherKeys } = selectStateDict(await load('training.pth'), anyFit);
-    expect(path).toBe('state_dict');
-    expect(otherKeys).toEqual([]);
-    expect(stateDict.size).toBeGreaterThan(1);
+    const { name, stateDict, otherKeys } = select(await load('training.pth'));
+    expect([name, otherKeys]).toEqual(['state_dict', []]);
+    expect(stateDict.size).toBe(8);
   });
 
   test('goes as deep as it must', async () => {
-    expect(selectStateDict(await load('nested-deep.pth'), anyFit).path).toMatch(/^\w+\.\w+/);
+    expect(select(await load('nested-deep.pth')).name).toMatch(/^\w+\.\w+/);
   });
 
   test('asks when two fit, and takes the one that is named', async () => {
     const value = await load('two-candidates.pth');
-    const paths = findStateDicts(value).map(({ path }) => path);
-    expect(paths).toEqual(['model', 'model_ema']);
-    expect(() => selectStateDict(value, anyFit)).toThrow(
+    expect(names(value)).toEqual(['model', 'model_ema']);
+    expect(() => select(value)).toThrow(
       expect.objectContaining({
         code: 'ambiguous-state-dict',
         message: expect.stringMatching(/'model' .*'model_ema'/),
-        hint: 'choose one with --key model',
+        hint: 'choose one, such as --key model',
       }),
     );
-    expect(selectStateDict(value, { ...anyFit, key: 'model_ema' }).path).toBe('model_ema');
+    expect(select(value, 'model_ema').name).toBe('model_ema');
   });
 
-  test('lists what there is when the named one is absent', async () => {
-    const value = await load('two-candidates.pth');
-    expect(() => selectStateDict(value, { ...anyFit, key: 'ema' })).toThrow(/'model', 'model_ema'/);
+  test('lists what there is when the named one is absent, but not without end', async () => {
+    expect(() => select(new Map([['a', tensors('w')]]), 'ema')).toThrow(
+      /there are: 'a' \(1 tensors\)$/,
+    );
+    const many = new Map(Array.from({ length: 9 }, (_, i) => [`slot${i}`, tensors('w')]));
+    expect(() => select(many, 'ema')).toThrow(/'slot4' \(1 tensors\), and 4 more$/);
   });
 
   test('counts one dict under two names once', () => {
-    const dict = new Map([
-      ['w', tensor()],
-      ['b', tensor()],
-    ]);
-    const value = new Map([
-      ['model', dict],
-      ['best', dict],
-    ]);
-    expect(findStateDicts(value).map(({ path }) => path)).toEqual(['model']);
+    const dict = tensors(...networkKeys);
+    expect(
+      names(
+        new Map([
+          ['model', dict],
+          ['best', dict],
+        ]),
+      ),
+    ).toEqual(['model']);
   });
 
   test('reads a dotted path whose keys hold dots themselves', () => {
-    const dict = new Map([['w', tensor()]]);
-    const value = new Map([['runs.best', new Map([['model', dict]])]]);
-    expect(selectStateDict(value, { ...anyFit, key: 'runs.best.model' }).stateDict).toEqual(dict);
+    const value = new Map([['runs.best', new Map([['model', tensors('w')]])]]);
+    expect([...select(value, 'runs.best.model').stateDict.keys()]).toEqual(['w']);
+  });
+
+  test('calls the saved value itself by a dot', () => {
+    const value = tensors(...networkKeys).set('ema', tensors(...networkKeys));
+    expect(names(value).sort()).toEqual(['.', 'ema']);
+    expect(select(value, '.').otherKeys).toEqual(['ema']);
   });
 
   test('says when there is none', async () => {
     const value = await load('only-number.pth');
-    expect(() => selectStateDict(value, anyFit)).toThrow(
-      expect.objectContaining({ code: 'no-state-dict' }),
-    );
+    expect(() => select(value)).toThrow(expect.objectContaining({ code: 'no-state-dict' }));
   });
 });
 
-describe('prefixes that wrappers put before the keys', () => {
+describe('what wrappers put before the keys', () => {
   test.each([
     ['prefix-module.pth', 'module.'],
     ['prefix-orig-mod.pth', '_orig_mod.'],
     ['prefix-both.pth', 'module._orig_mod.'],
     ['prefix-both-reversed.pth', '_orig_mod.module.'],
   ])('%s: %s', async (name, prefix) => {
-    const [candidate] = findStateDicts(await load(name));
-    const stripped = stripPrefixes(candidate as NonNullable<typeof candidate>);
-    expect([stripped.prefix, `${stripped.prefix}`.length > 0]).toEqual([prefix, true]);
-    expect([...stripped.stateDict.keys()].some((key) => key.includes('mod'))).toBe(false);
+    const found = select(await load(name));
+    expect([found.name, found.prefix, found.fit]).toEqual(['.', prefix, 1]);
+    for (const key of networkKeys) expect(found.stateDict.has(key)).toBe(true);
   });
 
-  test('come off only when every key has them, counters of averages aside', () => {
-    const partly = new Map([
-      ['module.w', tensor()],
-      ['head.w', tensor()],
-    ]);
-    expect(stripPrefixes({ stateDict: partly }).prefix).toBe('');
-    const averaged = new Map([
-      ['n_averaged', tensor()],
-      ['module.w', tensor()],
-    ]);
-    expect([...stripPrefixes({ stateDict: averaged }).stateDict.keys()]).toEqual([
-      'n_averaged',
-      'w',
-    ]);
+  test('comes off the keys that have it, and leaves the others to be named', () => {
+    const keys = [...networkKeys].map((key) => `student.backbone.${key}`);
+    const found = select(tensors(...keys, 'criterion.weight', 'n_averaged'));
+    expect(found.prefix).toBe('student.backbone.');
+    expect([...found.stateDict.keys()]).toEqual([...networkKeys, 'criterion.weight', 'n_averaged']);
+  });
+
+  test('may stand before two networks in one dict, which then each have a name', () => {
+    const keys = [...networkKeys].flatMap((key) => [`model.${key}`, `ema_model.${key}`]);
+    const value = new Map([['state_dict', tensors(...keys)]]);
+    expect(names(value)).toEqual(['state_dict.model', 'state_dict.ema_model']);
+    expect(() => select(value)).toThrow(/'state_dict\.model' .*'state_dict\.ema_model'/);
+    expect(select(value, 'state_dict.ema_model').prefix).toBe('ema_model.');
+  });
+
+  test('does not merge keys that clash once it is off', () => {
+    const keys = [...networkKeys].map((key) => `module.${key}`);
+    expect(select(tensors(...keys, '0.weight')).otherKeys).toEqual(['0.weight']);
   });
 });
 

@@ -1,11 +1,9 @@
 import type { CommandModule } from 'yargs';
 import type { Conversion } from '../../src/convert.js';
-import { Pth2tfjsError } from '../../src/errors.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { hubHash, looksLikeDate } from '../hub-hash.js';
-import { inFile, readInput } from '../input.js';
+import { checkHubHash, inFile, printWarnings, readInput } from '../input.js';
 import { writeDirectory } from '../output.js';
-import type { Source } from '../source.js';
+import { printable } from '../printable.js';
 import { checkTarget, refuseInside } from '../target.js';
 import {
   type CheckpointArguments,
@@ -41,11 +39,6 @@ export const convertCommand: CommandModule<object, Arguments> = {
         default: false,
         describe: 'Replace a folder that is not empty',
       })
-      .option('check-hash', {
-        type: 'boolean',
-        default: true,
-        describe: 'Compare the SHA-256 with the hash in a name such as googlenet-1378be20.pth',
-      })
       .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
       .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model') as never,
   handler: async (args) => {
@@ -65,30 +58,13 @@ export const convertCommand: CommandModule<object, Arguments> = {
     );
     const warnings = [
       ...conversion.warnings,
-      ...(args.checkHash ? checkHubHash(source, conversion) : []),
+      ...(args.checkHash ? checkHubHash(source.name, conversion.provenance.source.sha256) : []),
     ];
     await writeDirectory(args.outDir, conversion.files, { force: args.force });
     const seconds = (performance.now() - started) / 1000;
     print(args, { ...conversion, warnings }, seconds);
   },
 };
-
-/** Compares the hash in the file's name, if any; returns a warning where it may be a date instead. */
-function checkHubHash({ name }: Source, { provenance }: Conversion): string[] {
-  const promised = hubHash(name);
-  const { sha256 } = provenance.source;
-  if (promised === undefined || sha256?.startsWith(promised)) return [];
-  if (looksLikeDate(promised)) {
-    return [
-      `the ${promised} in the file's name is not the start of its SHA-256; it is taken for a date`,
-    ];
-  }
-  throw new Pth2tfjsError(
-    'hash-mismatch',
-    `${name}: its name promises a SHA-256 that starts with ${promised}, it is ${sha256}`,
-    { hint: 'download the file again, or pass --no-check-hash if the name means something else' },
-  );
-}
 
 function print(args: Arguments, conversion: Conversion, seconds: number): void {
   const { provenance, tensors, parameters, warnings, files } = conversion;
@@ -107,7 +83,7 @@ function print(args: Arguments, conversion: Conversion, seconds: number): void {
     process.stdout.write(`${JSON.stringify(summary)}\n`);
   } else if (!args.quiet) {
     process.stdout.write(`${formatSummary(args.outDir, conversion, bytes, seconds)}\n`);
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+    printWarnings(warnings);
   }
 }
 
@@ -130,7 +106,7 @@ function formatSummary(
     ],
     [
       'state dict',
-      `${tensors} tensors${stateDict.path ? ` in the file, used: ${stateDict.path}` : ''}${stateDict.prefix ? `, prefix ${stateDict.prefix} taken off` : ''}`,
+      `${tensors} tensors${stateDict.name === '.' ? '' : ` in the file, used: ${stateDict.name}`}${stateDict.prefix ? `, prefix ${stateDict.prefix} taken off` : ''}`,
     ],
     [
       'network',
@@ -148,7 +124,7 @@ function formatSummary(
       `${outDir}: ${files.length} files, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`,
     ],
   ];
-  return rows.map(([label, text]) => `${label.padEnd(16)}${text}`).join('\n');
+  return rows.map(([label, text]) => `${label.padEnd(16)}${printable(text)}`).join('\n');
 }
 
 /** `57 num_batches_tracked, 40 of aux1 and aux2`, by the reason why inference has no use for them. */

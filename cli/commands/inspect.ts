@@ -1,7 +1,8 @@
 import type { CommandModule } from 'yargs';
-import type { Inspection, TensorSummary } from '../../src/inspect.js';
+import type { Inspection, NetworkSummary, TensorSummary } from '../../src/inspect.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, readInput } from '../input.js';
+import { printable } from '../printable.js';
 
 interface Arguments {
   readonly checkpoint: string;
@@ -34,26 +35,25 @@ export const inspectCommand: CommandModule<object, Arguments> = {
 function format(name: string, { container, tensors, networks }: Inspection): string {
   const { format: kind, version, pickleProtocol, byteOrder, gzip, byteLength } = container;
   const head = `${name}: ${kind} version ${version}, pickle protocol ${pickleProtocol}, ${byteOrder}-endian, ${byteLength} bytes${gzip ? ' (gunzipped)' : ''}`;
-  const trees = networks.flatMap(({ path, fits, problem, parameters, tree }) => {
-    const where = path === '' ? '' : ` in '${path}'`;
-    if (!fits) return ['', `GoogLeNet${where}, but ${problem}`];
-    const counts = `${parameters?.main.toLocaleString('en-US')} parameters, and ${parameters?.aux.toLocaleString('en-US')} in auxiliary heads`;
-    return ['', `GoogLeNet${where}: ${counts}`, tree ?? ''];
-  });
-  return [head, '', ...formatTensors(tensors), ...trees].join('\n');
+  const lines = [head, '', ...formatTensors(tensors)].map(printable);
+  return [...lines, ...networks.flatMap(formatNetwork)].join('\n');
+}
+
+function formatNetwork(network: NetworkSummary): string[] {
+  const { name } = network.stateDict;
+  const where = printable(name === '.' ? '' : ` in '${name}'`);
+  if (!network.fits) return ['', `GoogLeNet${where}, almost: ${printable(network.problem)}`];
+  const { main, aux } = network.parameters;
+  const counts = `${main.toLocaleString('en-US')} parameters, and ${aux.toLocaleString('en-US')} in auxiliary heads`;
+  return ['', `GoogLeNet${where}: ${counts}`, network.tree];
 }
 
 function formatTensors(tensors: readonly TensorSummary[]): string[] {
   if (tensors.length === 0) return ['no tensors'];
-  const width = Math.max(...tensors.map(({ key }) => key.length));
+  const keys = tensors.map(({ key }) => printable(key));
+  const width = Math.max(...keys.map((key) => key.length));
   const rows = tensors.map(
-    ({ key, dtype, shape }) =>
-      `${printable(key).padEnd(width)}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`,
+    ({ dtype, shape }, i) => `${keys[i]?.padEnd(width)}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`,
   );
   return [`${tensors.length} tensors`, ...rows];
-}
-
-/** Control characters in a key must not reach the terminal. */
-function printable(key: string): string {
-  return key.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -5,6 +5,7 @@ export interface CheckpointArguments {
   readonly key: string | undefined;
   readonly transformInput: boolean | undefined;
   readonly imageSize: number | undefined;
+  readonly checkHash: boolean;
 }
 
 export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArguments> {
@@ -23,6 +24,11 @@ export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArgument
       type: 'number',
       requiresArg: true,
       describe: "Side of the model's square input in pixels, at least 15",
+    })
+    .option('check-hash', {
+      type: 'boolean',
+      default: true,
+      describe: 'Compare the SHA-256 with the hash in a name such as googlenet-1378be20.pth',
     }) as never;
 }
 

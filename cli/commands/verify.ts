@@ -6,7 +6,7 @@ import type { Golden } from '../../src/verify/golden.js';
 import type { Verification } from '../../src/verify/index.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { EXIT } from '../exit-codes.js';
-import { inFile, readInput, usageError } from '../input.js';
+import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
 import {
   type CheckpointArguments,
   checkpointOptions,
@@ -52,47 +52,51 @@ export const verifyCommand: CommandModule<object, Arguments> = {
     if (args.tolerance !== undefined && !(args.tolerance >= 0)) {
       throw usageError('--tolerance takes a number of at least 0');
     }
+    const quiet = args.quiet || args.json;
     const { readGolden } = await import('../../src/verify/golden.js');
-    const { bytes } = await readInput(args.golden, args.quiet || args.json);
+    const { bytes } = await readInput(args.golden, quiet);
     const golden = await inFile(args.golden, () => readGolden(bytes, CRC32_OPTION));
-    const files = await readModel(args, golden);
+    const { files, warnings } = await readModel(args, golden);
+    if (!quiet) printWarnings(warnings);
     const verification = await run(args, files, golden);
-    await print(args, verification);
+    await print(args, verification, warnings);
   },
 };
 
+interface ModelFiles {
+  readonly files: readonly NamedBytes[];
+  readonly warnings: readonly string[];
+}
+
 /** The model's files: read back from a folder, or converted from a checkpoint at the golden's size. */
-async function readModel(args: Arguments, golden: Golden): Promise<readonly NamedBytes[]> {
+async function readModel(args: Arguments, golden: Golden): Promise<ModelFiles> {
   const isDirectory = await stat(args.model).then(
     (stats) => stats.isDirectory(),
     () => false,
   );
-  if (isDirectory) {
-    const given = [args.key, args.transformInput, args.imageSize].some(
-      (option) => option !== undefined,
+  if (!isDirectory) return convertInMemory(args, golden);
+  const options = [args.key, args.transformInput, args.imageSize];
+  if (options.some((option) => option !== undefined)) {
+    throw usageError(
+      '--key, --transform-input and --image-size go with a checkpoint, not with a converted folder',
     );
-    if (given)
-      throw usageError(
-        '--key, --transform-input and --image-size go with a checkpoint, not with a converted folder',
-      );
-    const { readModelDirectory } = await import('../model-directory.js');
-    return readModelDirectory(args.model);
   }
+  const { readModelDirectory } = await import('../model-directory.js');
+  return { files: await readModelDirectory(args.model), warnings: [] };
+}
+
+async function convertInMemory(args: Arguments, golden: Golden): Promise<ModelFiles> {
+  const imageSize = args.imageSize ?? golden.shape[2];
+  const { checkImageSize } = await import('../../src/googlenet/model.js');
+  await inFile(args.golden, async () => checkImageSize(imageSize));
   const { name, bytes } = await readInput(args.model, args.quiet || args.json);
   const { convertCheckpoint } = await import('../../src/convert.js');
-  const { files, warnings } = await inFile(args.model, () =>
-    convertCheckpoint(bytes, {
-      sourceName: name,
-      key: args.key,
-      transformInput: args.transformInput,
-      imageSize: args.imageSize ?? golden.shape[2],
-      ...CRC32_OPTION,
-    }),
+  const { key, transformInput } = args;
+  const { files, warnings, provenance } = await inFile(args.model, () =>
+    convertCheckpoint(bytes, { sourceName: name, key, transformInput, imageSize, ...CRC32_OPTION }),
   );
-  if (!args.quiet && !args.json) {
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-  }
-  return files;
+  const { sha256 } = provenance.source;
+  return { files, warnings: [...warnings, ...(args.checkHash ? checkHubHash(name, sha256) : [])] };
 }
 
 async function run(
@@ -105,12 +109,18 @@ async function run(
   enableProdMode();
   const { verifyModel } = await import('../../src/verify/index.js');
   const { backend, tolerance, model: modelName, golden: goldenName } = args;
-  return verifyModel(files, golden, { backend, tolerance, modelName, goldenName });
+  return inFile(`${modelName} and ${goldenName}`, () =>
+    verifyModel(files, golden, { backend, tolerance, modelName, goldenName }),
+  );
 }
 
-async function print({ json, quiet }: Arguments, verification: Verification): Promise<void> {
+async function print(
+  { json, quiet }: Arguments,
+  verification: Verification,
+  warnings: readonly string[],
+): Promise<void> {
   const { formatReport, verdict } = await import('../../src/verify/report.js');
-  if (json) process.stdout.write(`${JSON.stringify(verification)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ ...verification, warnings })}\n`);
   else if (!quiet) process.stdout.write(`${formatReport(verification)}\n`);
   if (verification.comparison.passed) return;
   process.exitCode = EXIT.checkFailed;

@@ -1,6 +1,6 @@
 import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
-import type { DType } from './dtype.js';
+import { type DType, itemSize } from './dtype.js';
 import { contiguousBytes, MAX_TENSOR_BYTES, type Quantizer, type TensorView } from './tensor.js';
 
 type Read = (view: DataView, at: number) => number;
@@ -94,12 +94,13 @@ export function toFloat32(view: TensorView): Float32Array {
   if (minifloat !== undefined) return lookUp(bytes, numel, tableFor(dtype, minifloat));
   const read = READERS[dtype];
   if (read === undefined) {
+    const complex = dtype.startsWith('complex');
     throw new Pth2tfjsError('unsupported', `a ${dtype} tensor has no float32 value`, {
-      hint: 'save its real part, or drop it from the state dict',
+      hint: complex ? 'save its real part' : 'unpack it before saving',
     });
   }
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const size = bytes.byteLength / Math.max(numel, 1);
+  const size = itemSize(dtype);
   const out = Float32Array.from({ length: numel }, (_, i) => read(data, i * size));
   return view.quantizer === undefined ? out : dequantize(out, view.shape, view.quantizer);
 }

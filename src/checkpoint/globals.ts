@@ -42,7 +42,10 @@ export function refuseGlobal(name: string, offset: number): never {
   throw new Pth2tfjsError(
     'unsafe-global',
     `the pickle asks for ${name.slice(0, 200)} (pickle, byte ${offset}), which is not on the allow-list; nothing was run`,
-    { offset, hint: `if you trust the file, in Python: ${resave("['state_dict']")}` },
+    {
+      offset,
+      hint: `if you trust the file, in Python: ${resave("['KEY']")}, where KEY names the weights`,
+    },
   );
 }
 

@@ -1,7 +1,7 @@
 import { Pth2tfjsError } from '../errors.js';
 
 /** The most bytes a checkpoint may unpack to: twenty times the official file. */
-export const MAX_CHECKPOINT_BYTES = 2 ** 30;
+const MAX_CHECKPOINT_BYTES = 2 ** 30;
 
 /** What any file may unpack to, and how many times its own size; weights hardly compress. */
 const SMALL_BYTES = 2 ** 28;
@@ -10,7 +10,7 @@ const MAX_RATIO = 64;
 /**
  * Checks what compressed data claims to unpack to, or has unpacked to so far.
  * @param packed size of the whole file
- * @throws Pth2tfjsError `limit` beyond {@link MAX_CHECKPOINT_BYTES}, or when a small file claims much.
+ * @throws Pth2tfjsError `limit` beyond 1 GiB, or when a small file claims much.
  */
 export function checkUnpackedSize(unpacked: number, packed: number, what: string): void {
   const bound = Math.min(MAX_CHECKPOINT_BYTES, Math.max(SMALL_BYTES, packed * MAX_RATIO));

@@ -42,7 +42,11 @@ const FOREIGN: readonly (readonly [test: (head: Head) => boolean, what: string, 
   [(h) => h.at(0, 'BZh'), 'a bzip2 file', 'unpack it first: bunzip2 -k FILE'],
   [(h) => h.bytes(0xfd, 0x37, 0x7a, 0x58), 'an xz file', 'unpack it first: unxz -k FILE'],
   [(h) => h.bytes(0x28, 0xb5, 0x2f, 0xfd), 'a zstd file', 'unpack it first: unzstd FILE'],
-  [(h) => h.bytes(0x80) && h.get(1) <= 5, 'a plain pickle, not written by torch.save', RESAVE],
+  [
+    (h) => h.bytes(0x80) && h.get(1) <= 5,
+    'a plain pickle, not written by torch.save',
+    "if you trust it, in Python: torch.save(pickle.load(open('in.pkl', 'rb')), 'out.pth')",
+  ],
   [
     (h) => h.zeros(),
     'a run of zero bytes, as an unfinished download leaves',

@@ -7,15 +7,6 @@ const MAX_PATH_LENGTH = 4096;
 /** One a container or tensor, and one for every hundred items; real checkpoints need thousands. */
 const MAX_WORK = 200_000;
 
-/** A dict in the checkpoint that holds tensors under string keys. */
-export interface StateDictCandidate {
-  /** Dotted path in the saved value; empty when the value itself is the dict. */
-  readonly path: string;
-  readonly stateDict: StateDict;
-  /** Keys of the same dict whose values are no tensors. */
-  readonly otherKeys: readonly string[];
-}
-
 /** `path` is undefined for the saved value itself; an empty key is a path of its own. */
 type Visit = (value: unknown, path: string | undefined) => void;
 
@@ -72,89 +63,184 @@ export function listTensors(value: unknown): Map<string, TensorView> {
   return tensors;
 }
 
-/**
- * Every dict in a saved value that could be a state dict; the same dict under two names counts once.
- * @throws Pth2tfjsError `limit` as {@link listTensors} does.
- */
-export function findStateDicts(value: unknown): StateDictCandidate[] {
-  const seen = new Set<unknown>();
-  const candidates: StateDictCandidate[] = [];
-  walk(value, (found, path) => {
-    if (!(found instanceof Map) || seen.has(found)) return;
-    seen.add(found);
-    const candidate = asStateDict(found, path ?? '');
-    if (candidate !== undefined) candidates.push(candidate);
-  });
-  return candidates;
+/** A dict that holds tensors under text keys. */
+interface TensorDict {
+  /** Dotted path in the saved value; undefined for the value itself. */
+  readonly path: string | undefined;
+  readonly tensors: StateDict;
+  /** Keys of the same dict whose values are no tensors. */
+  readonly otherKeys: readonly string[];
 }
 
-function asStateDict(
-  dict: ReadonlyMap<unknown, unknown>,
-  path: string,
-): StateDictCandidate | undefined {
+/** The same dict under two names counts once. */
+function findTensorDicts(value: unknown): TensorDict[] {
+  const seen = new Set<unknown>();
+  const found: TensorDict[] = [];
+  walk(value, (visited, path) => {
+    if (!(visited instanceof Map) || seen.has(visited)) return;
+    seen.add(visited);
+    const dict = asTensorDict(visited, path);
+    if (dict.tensors.size > 0) found.push(dict);
+  });
+  return found;
+}
+
+function asTensorDict(dict: ReadonlyMap<unknown, unknown>, path: string | undefined): TensorDict {
   const tensors = new Map<string, TensorView>();
   const otherKeys: string[] = [];
   for (const [key, value] of dict) {
     if (typeof key === 'string' && value instanceof TensorView) tensors.set(key, value);
     else otherKeys.push(keyText(key));
   }
-  return tensors.size === 0 ? undefined : { path, stateDict: tensors, otherKeys };
+  return { path, tensors, otherKeys };
 }
+
+/** A state dict in a checkpoint, as it would be handed to the network. */
+export interface StateDictCandidate {
+  /**
+   * What `key` calls it: the dict's path, `.` for the saved value itself; and the prefix, where one
+   * dict holds several networks.
+   */
+  readonly name: string;
+  /** What stood before the network's keys and has been taken off, such as `module.`. */
+  readonly prefix: string;
+  /** Keys without the prefix; those that did not carry it are as they were. */
+  readonly stateDict: StateDict;
+  /** Keys of the same dict that cannot be part of the state dict. */
+  readonly otherKeys: readonly string[];
+  /** The share of the network's keys that are there. */
+  readonly fit: number;
+}
+
+/**
+ * Finds the state dicts of a network in a saved value, best first. Wrappers put things before every
+ * key: DataParallel `module.`, torch.compile `_orig_mod.`, training frameworks the attribute that
+ * holds the network. What it is shows in the keys: behind the right prefix they are the network's.
+ *
+ * @param networkKeys keys that the network's own state dict has
+ * @throws Pth2tfjsError `limit` when the value is nested too deep or is too large to walk.
+ */
+export function findStateDicts(
+  value: unknown,
+  networkKeys: ReadonlySet<string>,
+): StateDictCandidate[] {
+  return findTensorDicts(value)
+    .flatMap((dict) => candidatesIn(dict, networkKeys))
+    .sort((a, b) => b.fit - a.fit || b.stateDict.size - a.stateDict.size);
+}
+
+/** One candidate for each prefix behind which much of the network lies; at least one in all. */
+function candidatesIn(dict: TensorDict, networkKeys: ReadonlySet<string>): StateDictCandidate[] {
+  const votes = countPrefixes(dict.tensors.keys(), networkKeys);
+  const ranked = [...votes].sort(([, a], [, b]) => b - a);
+  const good = ranked.filter(([, count]) => count / networkKeys.size >= RECOGNISABLE_FIT);
+  const chosen = good.length > 0 ? good : [ranked[0] ?? (['', 0] as const)];
+  return chosen.map(([prefix, count]) => {
+    const path = [dict.path, ...(chosen.length > 1 ? [prefix.slice(0, -1)] : [])].filter(Boolean);
+    const name = path.join('.') || '.';
+    return { name, prefix, ...stripPrefix(dict, prefix), fit: count / networkKeys.size };
+  });
+}
+
+/** How many keys become the network's when a prefix comes off. */
+function countPrefixes(
+  keys: Iterable<string>,
+  networkKeys: ReadonlySet<string>,
+): Map<string, number> {
+  const votes = new Map<string, number>();
+  for (const key of keys) {
+    for (let from = 0; ; ) {
+      if (networkKeys.has(key.slice(from))) {
+        const prefix = key.slice(0, from);
+        votes.set(prefix, (votes.get(prefix) ?? 0) + 1);
+      }
+      const dot = key.indexOf('.', from);
+      if (dot < 0) break;
+      from = dot + 1;
+    }
+  }
+  return votes;
+}
+
+/** Keys that lack the prefix stay as they are, unless they clash with one that lost it. */
+function stripPrefix(
+  { tensors, otherKeys }: TensorDict,
+  prefix: string,
+): Pick<StateDictCandidate, 'stateDict' | 'otherKeys'> {
+  const entries = [...tensors];
+  const carriers = entries.filter(([key]) => key.startsWith(prefix));
+  const stateDict = new Map(carriers.map(([key, tensor]) => [key.slice(prefix.length), tensor]));
+  const clashing: string[] = [];
+  for (const [key, tensor] of entries.filter(([key]) => !key.startsWith(prefix))) {
+    if (stateDict.has(key)) clashing.push(key);
+    else stateDict.set(key, tensor);
+  }
+  return { stateDict, otherKeys: [...otherKeys, ...clashing] };
+}
+
+/** Behind less of its keys, a dict of tensors is some other network's. */
+export const RECOGNISABLE_FIT = 0.5;
 
 export interface SelectOptions {
-  /** Dotted path of the wanted state dict; without it the one that fits is found. */
+  /** Dotted path of the wanted state dict, `.` for the top; without it the one that fits is found. */
   readonly key?: string | undefined;
-  /** How well a state dict's keys fit the network: 0 not at all, 1 all of its keys are there. */
-  readonly fit: (keys: ReadonlySet<string>) => number;
+  /** Keys that the network's own state dict has. */
+  readonly networkKeys: ReadonlySet<string>;
 }
-
-/** Above this fit, a dict is taken for a checkpoint of the network, perhaps a damaged one. */
-const GOOD_FIT = 0.5;
 
 /**
  * Picks the state dict of a network out of a saved value.
  * @throws Pth2tfjsError `no-state-dict`, or `ambiguous-state-dict` listing the candidates.
  */
-export function selectStateDict(value: unknown, options: SelectOptions): StateDictCandidate {
-  const candidates = findStateDicts(value);
-  if (options.key !== undefined) return pick(value, options.key, candidates);
-  const scored = candidates.map((candidate) => ({
-    candidate,
-    fit: options.fit(new Set(stripPrefixes(candidate).stateDict.keys())),
-  }));
-  const good = scored.filter(({ fit }) => fit >= GOOD_FIT);
-  if (good.length > 1) throw ambiguous(good.map(({ candidate }) => candidate));
-  const [best] = scored.sort(
-    (a, b) => b.fit - a.fit || b.candidate.stateDict.size - a.candidate.stateDict.size,
-  );
-  if (best === undefined) {
-    throw new Pth2tfjsError('no-state-dict', 'the checkpoint holds no dict of tensors', {
-      hint: 'in Python: torch.save(model.state_dict(), "out.pth")',
+export function selectStateDict(
+  value: unknown,
+  { key, networkKeys }: SelectOptions,
+): StateDictCandidate {
+  const candidates = findStateDicts(value, networkKeys);
+  if (key !== undefined) return pick(value, key, networkKeys, candidates);
+  const good = candidates.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
+  if (good.length > 1) {
+    throw new Pth2tfjsError('ambiguous-state-dict', `several state dicts fit: ${names(good)}`, {
+      hint: `choose one, such as --key ${good[0]?.name}`,
     });
   }
-  return best.candidate;
+  const [best] = candidates;
+  if (best !== undefined) return best;
+  throw new Pth2tfjsError('no-state-dict', 'the checkpoint holds no dict of tensors', {
+    hint: "in Python: torch.save(model.state_dict(), 'out.pth')",
+  });
 }
 
+/** By a candidate's name, or by any path to a dict of tensors. */
 function pick(
   value: unknown,
   key: string,
+  networkKeys: ReadonlySet<string>,
   candidates: readonly StateDictCandidate[],
 ): StateDictCandidate {
-  const found = resolvePath(value, key);
-  const candidate = found instanceof Map ? asStateDict(found, key) : undefined;
-  if (candidate === undefined) {
-    const names = candidates.map(({ path }) => `'${path}'`).join(', ') || 'none';
-    throw new Pth2tfjsError(
-      'no-state-dict',
-      `there is no state dict under '${key}'; there are: ${names}`,
-    );
-  }
-  return candidate;
+  const named = candidates.find(({ name }) => name === key);
+  if (named !== undefined) return named;
+  const found = key === '.' ? value : resolvePath(value, key);
+  const dict = found instanceof Map ? asTensorDict(found, key) : undefined;
+  const [best] = dict !== undefined && dict.tensors.size > 0 ? candidatesIn(dict, networkKeys) : [];
+  if (best !== undefined) return best;
+  throw new Pth2tfjsError(
+    'no-state-dict',
+    `there is no state dict under '${key}'; there are: ${names(candidates)}`,
+  );
+}
+
+const SHOWN = 5;
+
+function names(candidates: readonly StateDictCandidate[]): string {
+  const shown = candidates.slice(0, SHOWN);
+  const texts = shown.map(({ name, stateDict }) => `'${name}' (${stateDict.size} tensors)`);
+  const rest = candidates.length - shown.length;
+  return [...texts, ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ') || 'none';
 }
 
 /** Follows a dotted path; a key that itself holds dots is tried whole first. */
 function resolvePath(value: unknown, path: string): unknown {
-  if (path === '') return value;
   if (!(value instanceof Map || Array.isArray(value))) return undefined;
   const child = (key: string): unknown =>
     value instanceof Map ? (value.get(key) ?? value.get(Number(key))) : value[Number(key)];
@@ -164,41 +250,4 @@ function resolvePath(value: unknown, path: string): unknown {
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function ambiguous(candidates: readonly StateDictCandidate[]): Pth2tfjsError {
-  const names = candidates.map(({ path, stateDict }) => `'${path}' (${stateDict.size} tensors)`);
-  return new Pth2tfjsError('ambiguous-state-dict', `several state dicts fit: ${names.join(', ')}`, {
-    hint: `choose one with --key ${candidates[0]?.path}`,
-  });
-}
-
-/**
- * What wrappers put before every key: DataParallel and DistributedDataParallel (`module.`),
- * torch.compile (`_orig_mod.`), and training frameworks that hold the network as an attribute.
- */
-const PREFIXES = ['module.', '_orig_mod.', 'model.', 'net.'];
-
-/** AveragedModel's step counter stands beside `module.` keys (torch/optim/swa_utils.py). */
-const UNPREFIXED = new Set(['n_averaged']);
-
-/** Takes off the prefixes that all keys share; returns them joined, outermost first. */
-export function stripPrefixes({ stateDict }: Pick<StateDictCandidate, 'stateDict'>): {
-  stateDict: StateDict;
-  prefix: string;
-} {
-  const keys = [...stateDict.keys()].filter((key) => !UNPREFIXED.has(key));
-  let prefix = '';
-  for (;;) {
-    const next = PREFIXES.find(
-      (p) => keys.length > 0 && keys.every((key) => key.startsWith(prefix + p)),
-    );
-    if (next === undefined) break;
-    prefix += next;
-  }
-  const strip = (key: string) => (key.startsWith(prefix) ? key.slice(prefix.length) : key);
-  return {
-    stateDict: new Map([...stateDict].map(([key, tensor]) => [strip(key), tensor])),
-    prefix,
-  };
 }

@@ -114,6 +114,9 @@ function checkSizes(entries: readonly ZipEntry[], top: string): void {
       throw new Pth2tfjsError(
         'limit',
         `the archive's '${name}' claims ${size} bytes; the bound is ${bound}`,
+        {
+          hint: 'save weights as tensors, not as NumPy arrays or lists, which end up in the pickle',
+        },
       );
     }
   }

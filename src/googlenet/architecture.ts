@@ -114,6 +114,9 @@ export const BATCH_NORM_EPS = 0.001;
 /** The smallest image whose every pool output holds a pixel; PyTorch refuses less. */
 export const MIN_IMAGE_SIZE = 15;
 
+/** Beyond this, the first convolution's output alone takes more than 1 GiB. */
+export const MAX_IMAGE_SIZE = 4096;
+
 /** The convolutions of one Inception block, by branch; branch4 starts with a 3x3 max-pool, stride 1. */
 export function inceptionBranches(
   block: InceptionBlock,

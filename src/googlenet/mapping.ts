@@ -34,8 +34,8 @@ export class MappingError extends Pth2tfjsError {
     readonly missing: readonly string[],
     readonly unexpected: readonly string[],
     readonly mismatched: readonly Mismatch[],
-    /** Path of the state dict in the checkpoint; empty at the top. */
-    readonly path = '',
+    /** The state dict's name in the checkpoint; `.` at the top. */
+    readonly stateDictName = '.',
   ) {
     const shapes = mismatched.map(
       ({ key, found, expected }) => `${key} ${found} instead of ${expected}`,
@@ -45,11 +45,31 @@ export class MappingError extends Pth2tfjsError {
       list('unexpected', unexpected),
       list('mismatched', shapes),
     ];
-    const which = path === '' ? 'the state dict' : `the state dict '${path}'`;
-    super('mapping', `${which} does not fit GoogLeNet: ${lists.filter(Boolean).join('; ')}`, {
-      hint: 'see all of them with --json, or pass another dict with --key',
-    });
+    const which = stateDictName === '.' ? 'the state dict' : `the state dict '${stateDictName}'`;
+    const hint = cure(unexpected);
+    const text = lists.filter(Boolean).join('; ');
+    super(
+      'mapping',
+      `${which} does not fit GoogLeNet: ${text}`,
+      hint === undefined ? {} : { hint },
+    );
   }
+}
+
+/** What to do about keys that common PyTorch tools leave behind. */
+function cure(unexpected: readonly string[]): string | undefined {
+  const some = (pattern: RegExp) => unexpected.find((key) => pattern.test(key));
+  if (some(/_(orig|mask)$/)) {
+    return "in Python, before saving: torch.nn.utils.prune.remove(module, 'weight') for each pruned module";
+  }
+  if (some(/weight_(g|v)$|parametrizations/)) {
+    return 'in Python, before saving: torch.nn.utils.remove_weight_norm(module) for each module that has it';
+  }
+  const head = some(/^fc\..*\bweight$/)?.slice(0, -'.weight'.length);
+  if (head !== undefined) {
+    return `in Python, before saving: rename the head, sd['fc.weight'] = sd.pop('${head}.weight'), and its bias alike`;
+  }
+  return undefined;
 }
 
 const SHOWN = 5;
@@ -100,10 +120,7 @@ function auxKeys(head: (typeof AUX_HEADS)[number]): [string, Expected][] {
 }
 
 /** Every key of torchvision's state dict with its shape, in torchvision's order. */
-export function expectedKeys(
-  branch3Kernel: Branch3Kernel,
-  auxLogits: boolean,
-): Map<string, Expected> {
+function expectedKeys(branch3Kernel: Branch3Kernel, auxLogits: boolean): Map<string, Expected> {
   return new Map([
     ...convBlocks(branch3Kernel).flatMap(convKeys),
     ...(auxLogits ? AUX_HEADS.flatMap(auxKeys) : []),
@@ -111,11 +128,10 @@ export function expectedKeys(
   ]);
 }
 
-/** The share of the main network's keys that are among `keys`. */
-export function fitOf(keys: ReadonlySet<string>): number {
-  const wanted = [...expectedKeys(3, false)].filter(([, { optional }]) => !optional);
-  return wanted.filter(([key]) => keys.has(key)).length / wanted.length;
-}
+/** The keys that every state dict of the network has, whichever its branch3 and its heads. */
+export const NETWORK_KEYS: ReadonlySet<string> = new Set(
+  [...expectedKeys(3, false)].filter(([, { optional }]) => !optional).map(([key]) => key),
+);
 
 /** AveragedModel's step counter, which rides along with averaged weights. */
 const HARMLESS = new Set(['n_averaged']);
@@ -130,9 +146,9 @@ const HARMLESS = new Set(['n_averaged']);
  */
 export function matchStateDict(
   stateDict: StateDict,
-  origin: Partial<Pick<StateDictCandidate, 'path' | 'otherKeys'>> = {},
+  origin: Partial<Pick<StateDictCandidate, 'name' | 'otherKeys'>> = {},
 ): Match {
-  const { path, otherKeys = [] } = origin;
+  const { name, otherKeys = [] } = origin;
   const branch3Kernel = detectBranch3Kernel(stateDict);
   const auxLogits = [...stateDict.keys()].some((key) => /^aux[12]\./.test(key));
   const expected = expectedKeys(branch3Kernel, auxLogits);
@@ -146,7 +162,7 @@ export function matchStateDict(
       missing.map(([key]) => key),
       [...unexpected, ...otherKeys],
       mismatched,
-      path,
+      name,
     );
   }
   const ignored = [...stateDict.keys()].filter(

@@ -6,6 +6,7 @@ import {
   FEATURES,
   type InceptionBlock,
   inceptionBranches,
+  MAX_IMAGE_SIZE,
   MIN_IMAGE_SIZE,
   type PoolBlock,
   STAGES,
@@ -85,10 +86,11 @@ export function describeModel(options: ModelOptions): ModelDescription {
 
 /** @throws Pth2tfjsError `usage` for a size that the network cannot take. */
 export function checkImageSize(imageSize: number): void {
-  if (Number.isInteger(imageSize) && imageSize >= MIN_IMAGE_SIZE) return;
+  if (Number.isInteger(imageSize) && imageSize >= MIN_IMAGE_SIZE && imageSize <= MAX_IMAGE_SIZE)
+    return;
   throw new Pth2tfjsError(
     'usage',
-    `an image size of ${imageSize}; it must be a whole number of at least ${MIN_IMAGE_SIZE}`,
+    `an image size of ${imageSize}; it must be a whole number from ${MIN_IMAGE_SIZE} to ${MAX_IMAGE_SIZE}`,
   );
 }
 

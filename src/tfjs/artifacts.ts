@@ -9,7 +9,7 @@ export interface NamedBytes {
 }
 
 /** TensorFlow.js's convention; browsers cache files of this size. */
-export const SHARD_BYTES = 4 * 1024 * 1024;
+const SHARD_BYTES = 4 * 1024 * 1024;
 
 export interface ArtifactsInput {
   readonly topology: io.ModelJSON['modelTopology'];

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 
 /** TensorFlow.js backends by name, and how to get each; the packages load when first asked for. */
@@ -31,6 +30,8 @@ export interface BackendInfo {
  */
 export async function prepareBackend(name: BackendName): Promise<BackendInfo> {
   const { load, description } = BACKENDS[name];
+  // Loaded on demand: converting needs no TensorFlow.js, and loading it takes longer.
+  const tf = await import('@tensorflow/tfjs-core');
   try {
     await load();
     if (!(await tf.setBackend(name))) throw new Error('it did not start');

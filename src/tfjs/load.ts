@@ -1,5 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { loadLayersModel } from '@tensorflow/tfjs-layers';
+import type { io, Tensor } from '@tensorflow/tfjs-core';
 import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { NamedBytes } from './artifacts.js';
@@ -19,10 +18,14 @@ export interface LoadedModel {
  * @throws Pth2tfjsError `model` when files are missing, short, or no layers model.
  */
 export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedModel> {
-  const model = await loadLayersModel(filesHandler(files)).catch((error: unknown) => {
-    if (error instanceof Pth2tfjsError) throw error;
-    throw damaged(`cannot be loaded: ${String(error)}`, error);
-  });
+  const tf = await import('@tensorflow/tfjs-core');
+  const { loadLayersModel } = await import('@tensorflow/tfjs-layers');
+  const model = await loadLayersModel(filesHandler(files, tf.io.getModelArtifactsForJSON)).catch(
+    (error: unknown) => {
+      if (error instanceof Pth2tfjsError) throw error;
+      throw damaged(`cannot be loaded: ${String(error)}`, error);
+    },
+  );
   const [, height, width, channels] = model.inputs[0]?.shape ?? [];
   const numClasses = model.outputs[0]?.shape.at(-1);
   if (height == null || width == null || channels !== 3 || numClasses == null) {
@@ -34,7 +37,7 @@ export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedMod
     numClasses,
     predict: async (image) => {
       const logits = tf.tidy(
-        () => model.predict(tf.tensor4d(image, [1, height, width, 3])) as tf.Tensor,
+        () => model.predict(tf.tensor4d(image, [1, height, width, 3])) as Tensor,
       );
       const values = await logits.data<'float32'>();
       logits.dispose();
@@ -63,8 +66,8 @@ export function weightPaths(modelJSON: Uint8Array): readonly string[] {
   return paths;
 }
 
-function parseModelJSON(bytes: Uint8Array): tf.io.ModelJSON {
-  let json: Partial<tf.io.ModelJSON> | null;
+function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
+  let json: Partial<io.ModelJSON> | null;
   try {
     json = JSON.parse(new TextDecoder().decode(bytes)) as typeof json;
   } catch (error) {
@@ -76,10 +79,13 @@ function parseModelJSON(bytes: Uint8Array): tf.io.ModelJSON {
     groups.every((group) => Array.isArray(group?.paths) && Array.isArray(group?.weights));
   if (!valid || json?.modelTopology == null)
     throw damaged('has a model.json without topology or weights manifest');
-  return json as tf.io.ModelJSON;
+  return json as io.ModelJSON;
 }
 
-function filesHandler(files: readonly NamedBytes[]): tf.io.IOHandler {
+function filesHandler(
+  files: readonly NamedBytes[],
+  toArtifacts: typeof io.getModelArtifactsForJSON,
+): io.IOHandler {
   const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const find = (name: string): Uint8Array => {
     const bytes = byName.get(name);
@@ -93,12 +99,12 @@ function filesHandler(files: readonly NamedBytes[]): tf.io.IOHandler {
       const data = concatenate(weightPaths(modelJSON).map(find)).buffer;
       const specs = json.weightsManifest.flatMap((group) => group.weights);
       checkLength(specs, data.byteLength);
-      return tf.io.getModelArtifactsForJSON(json, async () => [specs, data]);
+      return toArtifacts(json, async () => [specs, data]);
     },
   };
 }
 
-function checkLength(specs: readonly tf.io.WeightsManifestEntry[], found: number): void {
+function checkLength(specs: readonly io.WeightsManifestEntry[], found: number): void {
   const count = specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   if (count * 4 !== found) {
     throw damaged(`has ${found} bytes of weights, where model.json describes ${count * 4}`);

@@ -34,6 +34,9 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
   if (input.shape.length !== 4 || channels !== 3 || images === 0) {
     throw bad(`has an input of shape [${input.shape}]; it must be [images, 3, height, width]`);
   }
+  if (height !== width) {
+    throw bad(`has images of ${height}x${width}; the model takes square ones`);
+  }
   const [rows, numClasses] = logits.shape;
   if (logits.shape.length !== 2 || rows !== images || numClasses === 0) {
     throw bad(

@@ -293,7 +293,7 @@ def write(case, index, seed, out):
         "aux": case.aux > 0,
         "branch3Kernel": case.branch3,
         "transformInput": case.transform,
-        "path": wrapper.path,
+        "path": wrapper.path or ".",
         "prefix": wrapper.prefix,
         "candidates": list(wrapper.candidates),
         "ignored": used_for_nothing(stripped(wrapper.prefix, held)),
