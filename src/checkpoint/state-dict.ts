@@ -162,18 +162,20 @@ function countPrefixes(
   return votes;
 }
 
-/** Keys that lack the prefix stay as they are, unless they clash with one that lost it. */
+/** Keys that lack the prefix stay as they are, unless they clash with one that loses it. */
 function stripPrefix(
   { tensors, otherKeys }: TensorDict,
   prefix: string,
 ): Pick<StateDictCandidate, 'stateDict' | 'otherKeys'> {
-  const entries = [...tensors];
-  const carriers = entries.filter(([key]) => key.startsWith(prefix));
-  const stateDict = new Map(carriers.map(([key, tensor]) => [key.slice(prefix.length), tensor]));
+  const stateDict = new Map<string, TensorView>();
   const clashing: string[] = [];
-  for (const [key, tensor] of entries.filter(([key]) => !key.startsWith(prefix))) {
-    if (stateDict.has(key)) clashing.push(key);
-    else stateDict.set(key, tensor);
+  for (const [key, tensor] of tensors) {
+    const carries = key.startsWith(prefix);
+    if (carries || !tensors.has(prefix + key)) {
+      stateDict.set(carries ? key.slice(prefix.length) : key, tensor);
+    } else {
+      clashing.push(key);
+    }
   }
   return { stateDict, otherKeys: [...otherKeys, ...clashing] };
 }
