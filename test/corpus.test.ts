@@ -8,9 +8,11 @@ import { recordsOf, type TensorRecord } from './helpers/digest.js';
 
 /**
  * Files that other projects saved with many versions of PyTorch, and what PyTorch reads in each.
- * They lie beside the checkout, in a folder that is not part of the project.
+ * They are not part of the project: PTH2TFJS_CORPUS names the folder that holds them, with an
+ * expected.json of `{file: {tensors: {path: {dtype, shape, sha256}}}}` or `{file: {torch_error}}`.
  */
-const CORPUS = new URL('../../shared/corpus/', import.meta.url).pathname;
+const CORPUS =
+  process.env.PTH2TFJS_CORPUS ?? new URL('../../shared/corpus/', import.meta.url).pathname;
 
 interface Expectation {
   readonly tensors?: Readonly<Record<string, TensorRecord>>;
