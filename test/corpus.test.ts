@@ -11,8 +11,8 @@ import { recordsOf, type TensorRecord } from './helpers/digest.js';
  * They are not part of the project: PTH2TFJS_CORPUS names the folder that holds them, with an
  * expected.json of `{file: {tensors: {path: {dtype, shape, sha256}}}}` or `{file: {torch_error}}`.
  */
-const CORPUS =
-  process.env.PTH2TFJS_CORPUS ?? new URL('../../shared/corpus/', import.meta.url).pathname;
+const { PTH2TFJS_CORPUS } = process.env;
+const CORPUS = PTH2TFJS_CORPUS ?? new URL('../../shared/corpus/', import.meta.url).pathname;
 
 interface Expectation {
   readonly tensors?: Readonly<Record<string, TensorRecord>>;
