@@ -7,28 +7,27 @@ import { inspectCommand } from './commands/inspect.js';
 import { verifyCommand } from './commands/verify.js';
 import { reportError } from './report-error.js';
 
-const COMMANDS = ['convert', 'verify', 'inspect'];
+/** The commands, and what each needs, in the order in which help lists them. */
+const NEEDS = new Map([
+  ['convert', '<checkpoint> and <out-dir>'],
+  ['verify', '<model>'],
+  ['inspect', '<checkpoint>'],
+]);
+const COMMANDS = [...NEEDS.keys()].join(', ');
 
 const argv = process.argv.slice(2);
-const command = COMMANDS.find((name) => name === argv[0]);
+const command = argv.find((argument) => NEEDS.has(argument)) ?? '';
 
 /** yargs' own complaint about a call, in the style of the other errors. */
-function usageError(message: string): Pth2tfjsError {
-  const wanted = {
-    convert: '<checkpoint> and <out-dir>',
-    verify: '<model>',
-    inspect: '<checkpoint>',
-  };
-  const text = message
-    .replace(
-      /^Not enough non-option arguments:.*/,
-      command ? `${command} needs ${wanted[command as keyof typeof wanted]}` : message,
-    )
-    .replace(/^Unknown arguments?: (\S+), \w+$/, 'Unknown argument: $1')
-    .replace(/^[A-Z]/, (first) => first.toLowerCase());
-  return new Pth2tfjsError('usage', text, {
-    hint: `see pth2tfjs ${command ? `${command} ` : ''}--help`,
-  });
+function usageError(complaint: string): Pth2tfjsError {
+  const missing = command !== '' && complaint.startsWith('Not enough non-option arguments');
+  const message = missing
+    ? `${command} needs ${NEEDS.get(command)}`
+    : complaint
+        .replace(/^Unknown arguments?: (\S+), \w+$/, 'unknown argument: $1')
+        .replace(/^[A-Z]/, (first) => first.toLowerCase());
+  const help = ['pth2tfjs', command, '--help'].filter(Boolean).join(' ');
+  return new Pth2tfjsError('usage', message, { hint: `see ${help}` });
 }
 
 // A reader that has seen enough, such as head, closes the pipe; that is no failure of ours.
@@ -38,8 +37,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  if (argv[0] !== undefined && !argv[0].startsWith('-') && command === undefined) {
-    throw usageError(`unknown command: ${argv[0]}; there are ${COMMANDS.join(', ')}`);
+  const [first = '-'] = argv;
+  if (!first.startsWith('-') && !NEEDS.has(first)) {
+    throw usageError(`unknown command: ${first}; there are ${COMMANDS}`);
   }
   await yargs(argv)
     .scriptName('pth2tfjs')
@@ -47,7 +47,7 @@ try {
       '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
     )
     .command([convertCommand, verifyCommand, inspectCommand] as never)
-    .demandCommand(1, `a command is missing: ${COMMANDS.join(', ')}`)
+    .demandCommand(1, `a command is missing: ${COMMANDS}`)
     .strict()
     .parserConfiguration({ 'duplicate-arguments-array': false })
     .version(VERSION)

@@ -3,7 +3,7 @@ import type { Conversion } from '../../src/convert.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { checkHubHash, inFile, printWarnings, readInput } from '../input.js';
 import { writeDirectory } from '../output.js';
-import { printable } from '../printable.js';
+import { formatSummary } from '../summary.js';
 import { checkTarget, refuseInside } from '../target.js';
 import {
   type CheckpointArguments,
@@ -67,81 +67,14 @@ export const convertCommand: CommandModule<object, Arguments> = {
 };
 
 function print(args: Arguments, conversion: Conversion, seconds: number): void {
+  const { outDir } = args;
   const { provenance, tensors, parameters, warnings, files } = conversion;
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (args.json) {
-    const summary = {
-      outDir: args.outDir,
-      ...provenance,
-      tensors,
-      parameters,
-      files: files.length,
-      bytes,
-      seconds,
-      warnings,
-    };
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    const counts = { tensors, parameters, files: files.length, bytes, seconds };
+    process.stdout.write(`${JSON.stringify({ outDir, ...provenance, ...counts, warnings })}\n`);
   } else if (!args.quiet) {
-    process.stdout.write(`${formatSummary(args.outDir, conversion, bytes, seconds)}\n`);
+    process.stdout.write(`${formatSummary(conversion, { outDir, bytes, seconds })}\n`);
     printWarnings(warnings);
   }
-}
-
-function formatSummary(
-  outDir: string,
-  { provenance, tensors, parameters, files }: Conversion,
-  bytes: number,
-  seconds: number,
-): string {
-  const { source, stateDict, branch3Kernel, transformInput, numClasses, input, ignoredKeys } =
-    provenance;
-  const rows: [string, string][] = [
-    [
-      'checkpoint',
-      `${source.name ?? ''}, ${megabytes(source.bytes)}${source.gzip ? ' unpacked' : ''}, SHA-256 ${source.sha256?.slice(0, 16)}…`,
-    ],
-    [
-      'container',
-      `${source.container} version ${source.containerVersion}, pickle protocol ${source.pickleProtocol}, ${source.byteOrder}-endian`,
-    ],
-    [
-      'state dict',
-      `${tensors} tensors${stateDict.name === '.' ? '' : ` in the file, used: ${stateDict.name}`}${stateDict.prefix ? `, prefix ${stateDict.prefix} taken off` : ''}`,
-    ],
-    [
-      'network',
-      `GoogLeNet, ${parameters.toLocaleString('en-US')} parameters after folding BatchNorm, ${numClasses} classes`,
-    ],
-    [
-      'branch3',
-      `${branch3Kernel}x${branch3Kernel} kernels, as in ${branch3Kernel === 3 ? 'torchvision' : 'the paper'}`,
-    ],
-    ['transform_input', transformInput ? 'on' : 'off'],
-    ['input', `NHWC, ${input.shape[1]}x${input.shape[2]} RGB, ImageNet normalisation`],
-    ['ignored', summariseIgnored(ignoredKeys)],
-    [
-      'written',
-      `${outDir}: ${files.length} files, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`,
-    ],
-  ];
-  return rows.map(([label, text]) => `${label.padEnd(16)}${printable(text)}`).join('\n');
-}
-
-/** `57 num_batches_tracked, 40 of aux1 and aux2`, by the reason why inference has no use for them. */
-function summariseIgnored(keys: readonly string[]): string {
-  const aux = keys.filter((key) => /^aux[12]\./.test(key)).length;
-  const counters = keys.filter(
-    (key) => key.endsWith('num_batches_tracked') && !/^aux/.test(key),
-  ).length;
-  const parts = [
-    [counters, 'num_batches_tracked'],
-    [aux, 'of the auxiliary heads aux1 and aux2'],
-    [keys.length - aux - counters, 'others'],
-  ] as const;
-  const named = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return named.length === 0 ? 'nothing' : `${named.join(', ')} (model.json lists them)`;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -1,0 +1,75 @@
+import type { Conversion } from '../src/convert.js';
+import type { Provenance } from '../src/provenance.js';
+import { printable } from './printable.js';
+
+/** What became of the conversion on disk. */
+export interface Written {
+  readonly outDir: string;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** The short summary that `pth2tfjs convert` prints, a labelled line a fact. */
+export function formatSummary(
+  { provenance, tensors, parameters, files }: Conversion,
+  written: Written,
+): string {
+  const { branch3Kernel, transformInput, numClasses, input, ignoredKeys } = provenance;
+  const origin = branch3Kernel === 3 ? 'torchvision' : 'the paper';
+  const rows: readonly (readonly [label: string, text: string])[] = [
+    ['checkpoint', describeSource(provenance.source)],
+    ['container', describeContainer(provenance.source)],
+    ['state dict', describeStateDict(tensors, provenance.stateDict)],
+    [
+      'network',
+      `GoogLeNet, ${grouped(parameters)} parameters after folding BatchNorm, ${numClasses} classes`,
+    ],
+    ['branch3', `${branch3Kernel}x${branch3Kernel} kernels, as in ${origin}`],
+    ['transform_input', transformInput ? 'on' : 'off'],
+    ['input', `NHWC, ${input.shape[1]}x${input.shape[2]} RGB, ImageNet normalisation`],
+    ['ignored', describeIgnored(ignoredKeys)],
+    ['written', describeWritten(written, files.length)],
+  ];
+  return rows.map(([label, text]) => `${label.padEnd(16)}${printable(text)}`).join('\n');
+}
+
+function describeSource({ name, bytes, gzip, sha256 }: Provenance['source']): string {
+  const size = `${megabytes(bytes)}${gzip ? ' unpacked' : ''}`;
+  return `${name}, ${size}, SHA-256 ${sha256?.slice(0, 16)}…`;
+}
+
+function describeContainer(source: Provenance['source']): string {
+  const { container, containerVersion, pickleProtocol, byteOrder } = source;
+  return `${container} version ${containerVersion}, pickle protocol ${pickleProtocol}, ${byteOrder}-endian`;
+}
+
+function describeStateDict(tensors: number, { name, prefix }: Provenance['stateDict']): string {
+  const where = name === '.' ? '' : ` in the file, used: ${name}`;
+  return `${tensors} tensors${where}${prefix === '' ? '' : `, prefix ${prefix} taken off`}`;
+}
+
+/** By the reason why inference has no use for them. */
+function describeIgnored(keys: readonly string[]): string {
+  const aux = keys.filter((key) => key.startsWith('aux'));
+  const counters = keys.filter((key) => !aux.includes(key) && key.endsWith('num_batches_tracked'));
+  const others = keys.length - aux.length - counters.length;
+  const counts = [
+    [counters.length, 'num_batches_tracked'],
+    [aux.length, 'of the auxiliary heads aux1 and aux2'],
+    [others, 'others'],
+  ] as const;
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return parts.length === 0 ? 'nothing' : `${parts.join(', ')} (model.json lists them)`;
+}
+
+function describeWritten({ outDir, bytes, seconds }: Written, files: number): string {
+  return `${outDir}: ${files} files, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`;
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
