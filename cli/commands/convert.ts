@@ -16,7 +16,6 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly checkpoint: string;
   readonly outDir: string;
   readonly force: boolean;
-  readonly checkHash: boolean;
 }
 
 export const convertCommand: CommandModule<object, Arguments> = {

@@ -1,3 +1,4 @@
+import { concatenate as join } from '../../src/bytes.js';
 import { crc32 } from '../../src/checkpoint/crc32.js';
 import { readZipDirectory } from '../../src/checkpoint/zip-directory.js';
 
@@ -29,13 +30,7 @@ function record(...fields: readonly (readonly [value: number, bytes: 2 | 4 | 8])
 }
 
 export function concatenate(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  return join(parts);
 }
 
 /** The end record of an archive. */
