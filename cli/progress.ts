@@ -51,6 +51,30 @@ export function terminalProgress(stream: NodeJS.WriteStream, name = 'download'):
   };
 }
 
+/** A line that says what is being done just now, and goes away again. */
+export interface StatusLine {
+  show(text: string): void;
+  clear(): void;
+}
+
+/** A status line on a terminal; one that does nothing when `stream` is not one, or when `quiet`. */
+export function statusLine(stream: NodeJS.WriteStream, quiet: boolean): StatusLine {
+  const { TERM } = process.env;
+  if (quiet || !stream.isTTY || TERM === 'dumb') return { show() {}, clear() {} };
+  let drawn = false;
+  return {
+    show(text) {
+      drawn = true;
+      const room = (stream.columns || DEFAULT_COLUMNS) - 1;
+      stream.write(`${CLEAR_LINE}${printableName(text).slice(0, room)}`);
+    },
+    clear() {
+      if (drawn) stream.write(CLEAR_LINE);
+      drawn = false;
+    },
+  };
+}
+
 const SILENT: ProgressSink = { start() {}, update() {}, end() {} };
 
 interface Progress {

@@ -19,6 +19,7 @@
  * | `model` | a TensorFlow.js model folder is incomplete or damaged |
  * | `golden` | a golden file does not hold what it should, or does not fit the model |
  * | `backend` | a TensorFlow.js backend is absent or failed |
+ * | `no-gpu` | a GPU is required, and the work would run elsewhere |
  */
 export type ErrorCode =
   | 'usage'
@@ -36,7 +37,8 @@ export type ErrorCode =
   | 'mapping'
   | 'model'
   | 'golden'
-  | 'backend';
+  | 'backend'
+  | 'no-gpu';
 
 /** Where an error lies and what to do about it; every field is optional. */
 export interface ErrorDetails {

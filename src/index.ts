@@ -7,8 +7,8 @@
  *
  * const { files, provenance } = await convertCheckpoint(await readFile('googlenet.pth'));
  * const golden = await readGolden(await readFile('golden.pth'));
- * const { comparison } = await verifyModel(files, golden);
- * console.log(provenance.numClasses, comparison.passed, comparison.requiredTolerance);
+ * const { passed, results } = await verifyModel(files, golden);
+ * console.log(provenance.numClasses, passed, results[0].comparison.required.rtol);
  * ```
  *
  * @module
@@ -48,14 +48,37 @@ export {
 } from './inspect.js';
 export type { Provenance } from './provenance.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
-export { BACKEND_NAMES, type BackendInfo, type BackendName } from './tfjs/backends.js';
-export { type LoadedModel, loadModel } from './tfjs/load.js';
 export {
-  type Comparison,
-  compareLogits,
-  DEFAULT_TOLERANCE,
-  type ImageComparison,
-} from './verify/compare.js';
-export { type Golden, readGolden } from './verify/golden.js';
-export { type Verification, type VerifyOptions, verifyModel } from './verify/index.js';
-export { formatReport } from './verify/report.js';
+  BACKEND_NAMES,
+  type BackendInfo,
+  type BackendName,
+  type BackendOptions,
+  type Hardware,
+  type ImportPackage,
+  type Precision,
+} from './tfjs/backends.js';
+export { type LayerVisitor, type LoadedModel, loadModel } from './tfjs/load.js';
+export { type Comparison, compareLogits, type ImageComparison } from './verify/compare.js';
+export type { Attempt, Cause, Diagnosis } from './verify/diagnosis.js';
+export {
+  type Activation,
+  type Golden,
+  type GoldenProvenance,
+  readGolden,
+} from './verify/golden.js';
+export {
+  type BackendResult,
+  type Verification,
+  type VerifyOptions,
+  type VerifyProgress,
+  verifyModel,
+} from './verify/index.js';
+export type { LayerComparison, LayerReport, Statistics } from './verify/layers.js';
+export {
+  formatReport,
+  REPORT_FORMATS,
+  type ReportFormat,
+  type ReportOptions,
+  verdict,
+} from './verify/report/index.js';
+export { DEFAULT_RTOL, type Tolerance, type ToleranceOptions } from './verify/tolerance.js';

@@ -276,8 +276,8 @@ describe('verify', () => {
     );
     expect(run).toMatchObject({ status: 0, stderr: '' });
     expect(JSON.parse(run.stdout)).toMatchObject({
-      backend: { name: 'cpu' },
-      comparison: { passed: true },
+      passed: true,
+      results: [{ backend: { name: 'cpu', hardware: 'cpu' }, comparison: { passed: true } }],
     });
   });
 
@@ -289,8 +289,9 @@ describe('verify', () => {
     expect(off.status).toBe(1);
     expect(off.stdout).toMatch(/FAIL: parity fails on wasm/);
     expect(off.stderr).toMatch(
-      /^pth2tfjs: parity fails on wasm: image 0, 1 of 2 images beyond 5\.00e-5.*\n$/,
+      /^pth2tfjs: parity fails on wasm: .*; likely cause: transform_input was on in PyTorch\n$/,
     );
+    expect(off.stdout).toMatch(/\. Convert again with --transform-input\./);
   });
 
   test('needs the tolerance that it says it needs', async () => {
@@ -305,14 +306,15 @@ describe('verify', () => {
       '--no-transform-input',
     );
     expect(strict.status).toBe(1);
-    const { requiredTolerance } = JSON.parse(strict.stdout).comparison;
+    const { results, diagnosis } = JSON.parse(strict.stdout);
+    expect(diagnosis.cause.id).toBe('tolerance-too-tight');
     const just = await pth2tfjs(
       'verify',
       checkpoint,
       '--golden',
       golden,
       '--tolerance',
-      String(requiredTolerance),
+      String(results[0].comparison.required.rtol),
       '--no-transform-input',
     );
     expect(just.status).toBe(0);

@@ -21,13 +21,20 @@ export function computeWeights(
   stateDict: StateDict,
   specs: readonly WeightSpec[],
   branch3Kernel: Branch3Kernel,
+  batchNorm: BatchNorm = batchNormWith(BATCH_NORM_EPS),
 ): ModelWeights {
   const layout = layOut(specs);
   const nonFinite: string[] = [];
   const tensor = (key: string): Float32Array => toFloat32(stateDict.get(key) as never);
   const slot = (name: string): Float32Array => layout.slots.get(name) as Float32Array;
   for (const conv of convBlocks(branch3Kernel)) {
-    const finite = foldConv(conv, tensor, slot(`${conv.name}/kernel`), slot(`${conv.name}/bias`));
+    const finite = foldConv(
+      conv,
+      tensor,
+      batchNorm,
+      slot(`${conv.name}/kernel`),
+      slot(`${conv.name}/bias`),
+    );
     if (!finite) nonFinite.push(conv.name);
   }
   slot('fc/bias').set(tensor('fc.bias'));
@@ -54,6 +61,32 @@ function layOut(specs: readonly WeightSpec[]): {
   return { data, slots };
 }
 
+/** A BatchNorm as what it does to each channel: `x * scale + offset`, in float64. */
+export type BatchNorm = (
+  gamma: Float32Array,
+  beta: Float32Array,
+  mean: Float32Array,
+  variance: Float32Array,
+) => { readonly scale: Float64Array; readonly offset: Float64Array };
+
+/** BatchNorm in evaluation mode: `gamma * (x - mean) / sqrt(variance + eps) + beta`. */
+export function batchNormWith(eps: number): BatchNorm {
+  return (gamma, beta, mean, variance) => {
+    const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt((variance[c] as number) + eps));
+    const offset = Float64Array.from(
+      beta,
+      (b, c) => b - (mean[c] as number) * (scale[c] as number),
+    );
+    return { scale, offset };
+  };
+}
+
+/** No BatchNorm at all: leaves the convolution as it is. */
+export const WITHOUT_BATCH_NORM: BatchNorm = (gamma) => ({
+  scale: new Float64Array(gamma.length).fill(1),
+  offset: new Float64Array(gamma.length),
+});
+
 /**
  * `bn(conv(x)) = gamma * (conv(x) - mean) / sqrt(var + eps) + beta` as one convolution with bias.
  * @param kernel receives `[kernel, kernel, inChannels, outChannels]`
@@ -62,6 +95,7 @@ function layOut(specs: readonly WeightSpec[]): {
 function foldConv(
   { name, inChannels, outChannels, kernel: side }: ConvBlock,
   tensor: (key: string) => Float32Array,
+  batchNorm: BatchNorm,
   kernel: Float32Array,
   bias: Float32Array,
 ): boolean {
@@ -69,13 +103,8 @@ function foldConv(
   const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(
     (field) => tensor(`${name}.bn.${field}`),
   ) as [Float32Array, Float32Array, Float32Array, Float32Array];
-  const scale = Float64Array.from(
-    gamma,
-    (g, o) => g / Math.sqrt((variance[o] as number) + BATCH_NORM_EPS),
-  );
-  for (let o = 0; o < outChannels; o++) {
-    bias[o] = (beta[o] as number) - (mean[o] as number) * (scale[o] as number);
-  }
+  const { scale, offset } = batchNorm(gamma, beta, mean, variance);
+  bias.set(offset);
   const area = side * side;
   const filter = inChannels * area;
   // Output channels innermost: the reads then share cache lines with those of the next tap.

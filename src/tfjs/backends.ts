@@ -1,46 +1,118 @@
 import { Pth2tfjsError } from '../errors.js';
+import { CPU } from './backends/cpu.js';
+import { CUDA, TENSORFLOW } from './backends/tensorflow.js';
+import { WASM } from './backends/wasm.js';
+import { WEBGPU } from './backends/webgpu.js';
 
-/** TensorFlow.js backends by name, and how to get each; the packages load when first asked for. */
+/** Backends of TensorFlow.js by the names that `--backend` takes; each loads when it is first asked for. */
 const BACKENDS = {
-  wasm: {
-    load: () => import('@tensorflow/tfjs-backend-wasm'),
-    description: 'WebAssembly, float32',
-  },
-  cpu: {
-    load: () => import('@tensorflow/tfjs-backend-cpu'),
-    description: 'plain JavaScript, float32',
-  },
+  cuda: CUDA,
+  webgpu: WEBGPU,
+  tensorflow: TENSORFLOW,
+  wasm: WASM,
+  cpu: CPU,
 } as const;
 
 export type BackendName = keyof typeof BACKENDS;
 
 export const BACKEND_NAMES = Object.keys(BACKENDS) as readonly BackendName[];
 
-/** What the work runs on. */
+/** The arithmetic of convolutions. TF32 rounds their inputs to 10 bits of mantissa. */
+export type Precision = 'float32' | 'tf32' | 'float16';
+
+/** What kind of machine does the work: a GPU, a program that plays one, or the processor. */
+export type Hardware = 'gpu' | 'software-gpu' | 'cpu';
+
+/** What the work runs on, as the backend itself tells. */
 export interface BackendInfo {
   readonly name: BackendName;
-  readonly description: string;
-  /** Version of TensorFlow.js. */
-  readonly version: string;
+  /** Adapter or device: `NVIDIA H100 PCIe`, `WebAssembly, SIMD, 1 thread`. */
+  readonly device: string;
+  /** Driver and its version; null where there is none. */
+  readonly driver: string | null;
+  readonly hardware: Hardware;
+  readonly precision: Precision;
+  /** Versions of the libraries that compute, by package. */
+  readonly versions: Readonly<Record<string, string>>;
 }
+
+/** What a backend's own file provides. */
+export interface BackendAdapter {
+  /** Optional packages it needs, as `npm install` takes them; none for those that come along. */
+  readonly packages: readonly string[];
+  /** Loads the backend's packages, makes it TensorFlow.js's current one, and asks what it runs on. */
+  start(options: StartOptions): Promise<StartedBackend>;
+}
+
+export interface StartedBackend {
+  readonly info: Omit<BackendInfo, 'name'>;
+  /** Gives back what the backend holds, so that the process can exit. */
+  stop(): Promise<void> | void;
+}
+
+export interface StartOptions {
+  /** Lets `cuda` compute in TF32, where the card has it. */
+  readonly tf32: boolean;
+  /** Imports an optional package. */
+  readonly importPackage: ImportPackage;
+}
+
+/** How an optional package is imported, such as `webgpu`; rejects when it is absent. */
+export type ImportPackage = (name: string) => Promise<unknown>;
+
+export interface BackendOptions {
+  /** Let `cuda` compute in TF32; default off. */
+  readonly tf32?: boolean | undefined;
+  /** Default: `import(name)`, from where this package lies. */
+  readonly importPackage?: ImportPackage | undefined;
+}
+
+/** A backend that is TensorFlow.js's current one, for the whole program, until it is stopped. */
+export interface ReadyBackend {
+  readonly info: BackendInfo;
+  stop(): Promise<void>;
+}
+
+/** Hidden from bundlers, which would otherwise want every optional package. */
+const importOptional: ImportPackage = (name) =>
+  import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
 /**
  * Makes a backend the current one of TensorFlow.js, for the whole program.
- * @throws Pth2tfjsError `backend` when it cannot be loaded or does not start.
+ * @throws Pth2tfjsError `backend` when it is absent, with the command that installs it, or does not
+ *   start. It never falls back on another one.
  */
-export async function prepareBackend(name: BackendName): Promise<BackendInfo> {
-  const { load, description } = BACKENDS[name];
-  // Loaded on demand: converting needs no TensorFlow.js, and loading it takes longer.
-  const tf = await import('@tensorflow/tfjs-core');
+export async function prepareBackend(
+  name: BackendName,
+  options: BackendOptions = {},
+): Promise<ReadyBackend> {
+  const { tf32 = false, importPackage = importOptional } = options;
+  const adapter: BackendAdapter = BACKENDS[name];
   try {
-    await load();
-    if (!(await tf.setBackend(name))) throw new Error('it did not start');
-    await tf.ready();
+    const { info, stop } = await adapter.start({ tf32, importPackage });
+    return { info: { name, ...info }, stop: async () => stop() };
   } catch (error) {
-    throw new Pth2tfjsError('backend', `the backend ${name} cannot be used: ${String(error)}`, {
-      cause: error,
-    });
+    throw startError(name, adapter.packages, error);
   }
-  const version = tf.version_core;
-  return { name, description: `${description}, TensorFlow.js ${version}`, version };
+}
+
+function startError(name: BackendName, packages: readonly string[], error: unknown): Pth2tfjsError {
+  const missing = packages.find((each) => isMissing(error, each));
+  const [message, hint] =
+    missing === undefined
+      ? [`cannot be used: ${error instanceof Error ? error.message : String(error)}`, undefined]
+      : [
+          `needs the package ${missing}, which is not installed`,
+          `npm install ${packages.join(' ')}`,
+        ];
+  return new Pth2tfjsError('backend', `the backend ${name} ${message}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/** Whether an import failed because this very package is absent, and not something inside it. */
+function isMissing(error: unknown, name: string): boolean {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return /MODULE_NOT_FOUND$/.test(String(code)) && String(message).includes(`'${name}'`);
 }

@@ -1,6 +1,8 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
+import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from './artifacts.js';
 
 /** A loaded model of one image input and one row of logits. */
@@ -10,8 +12,25 @@ export interface LoadedModel {
   readonly numClasses: number;
   /** Runs one image, NHWC `[height, width, 3]`; resolves to its logits. */
   predict(image: Float32Array): Promise<Float32Array>;
+  /**
+   * Runs a batch, NHWC `[images, height, width, 3]`, one layer after the other.
+   * @returns logits `[images, numClasses]`
+   */
+  trace(batch: Float32Array, visit: LayerVisitor): Promise<Float32Array>;
+  /** The names of the layers, in the order in which `trace` runs them. */
+  readonly layers: readonly string[];
   dispose(): void;
 }
+
+/**
+ * Sees each layer's output on its way; what it resolves to, if anything, goes on in its place and
+ * must be of the same length. `read` fetches the values, channels last.
+ */
+export type LayerVisitor = (
+  layer: string,
+  shape: readonly number[],
+  read: () => Promise<Float32Array>,
+) => Promise<Float32Array | undefined> | undefined;
 
 /**
  * Loads a layers model from its files, through TensorFlow.js's own loader, on the current backend.
@@ -43,10 +62,52 @@ export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedMod
       logits.dispose();
       return values;
     },
+    trace: (batch, visit) => {
+      const input = tf.tensor(batch, [batch.length / (height * width * 3), height, width, 3]);
+      return traceLayers(tf, model, input, visit);
+    },
+    layers: model.layers.map(({ name }) => name),
     dispose: () => {
       model.dispose();
     },
   };
+}
+
+/** Takes over `input`; each output is given back when its last reader has run. */
+async function traceLayers(
+  tf: typeof import('@tensorflow/tfjs-core'),
+  model: LayersModel,
+  input: Tensor,
+  visit: LayerVisitor,
+): Promise<Float32Array> {
+  const outputs = new Map<string, Tensor>();
+  const sources = model.layers.map(({ inboundNodes }) =>
+    (inboundNodes[0]?.inboundLayers ?? []).map(({ name }) => name),
+  );
+  try {
+    let last = input;
+    for (const [at, layer] of model.layers.entries()) {
+      const from = sources[at]?.map((name) => outputs.get(name) as Tensor) ?? [];
+      const output = from.length === 0 ? input : tf.tidy(() => layer.apply(from) as Tensor);
+      outputs.set(layer.name, output);
+      const replaced = await visit(layer.name, output.shape, () => output.data<'float32'>());
+      if (replaced !== undefined) {
+        outputs.set(layer.name, tf.tensor(replaced, output.shape));
+        output.dispose();
+      }
+      last = outputs.get(layer.name) as Tensor;
+      const needed = new Set(sources.slice(at + 1).flat());
+      for (const [name, tensor] of outputs) {
+        if (needed.has(name) || tensor === last) continue;
+        tensor.dispose();
+        outputs.delete(name);
+      }
+    }
+    return await last.data<'float32'>();
+  } finally {
+    for (const tensor of outputs.values()) tensor.dispose();
+    if (!input.isDisposed) input.dispose();
+  }
 }
 
 function damaged(message: string, cause?: unknown): Pth2tfjsError {
@@ -64,6 +125,15 @@ export function weightPaths(modelJSON: Uint8Array): readonly string[] {
   if (odd !== undefined)
     throw damaged(`names the weight file '${String(odd)}', which is no plain file name`);
   return paths;
+}
+
+/** What a model that `convert` wrote remembers of its source; null for others. */
+export function readProvenance(files: readonly NamedBytes[]): Provenance | null {
+  const modelJSON = files.find(({ name }) => name === 'model.json');
+  if (modelJSON === undefined) throw damaged('lacks the file model.json');
+  const metadata: unknown = parseModelJSON(modelJSON.bytes).userDefinedMetadata;
+  const { pth2tfjs } = (metadata ?? {}) as { readonly pth2tfjs?: Partial<Provenance> };
+  return typeof pth2tfjs?.source === 'object' ? (pth2tfjs as Provenance) : null;
 }
 
 function parseModelJSON(bytes: Uint8Array): io.ModelJSON {

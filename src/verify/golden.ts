@@ -12,6 +12,28 @@ export interface Golden {
   /** `[images, numClasses]`, row-major. */
   readonly logits: Float32Array;
   readonly numClasses: number;
+  /** What PyTorch's modules gave, by their names, in the order of the file; NCHW or `[images, features]`. */
+  readonly activations: ReadonlyMap<string, Activation>;
+  /** How the file came to be, where it says so. */
+  readonly provenance: GoldenProvenance | null;
+}
+
+/** One module's output for all images, row-major. */
+export interface Activation {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** What `capture.py` records beside the tensors; null for what is not there. */
+export interface GoldenProvenance {
+  readonly torch: string | null;
+  readonly torchvision: string | null;
+  /** The checkpoint's file name, and the SHA-256 of its bytes. */
+  readonly checkpoint: string | null;
+  readonly checkpointSha256: string | null;
+  readonly transformInput: boolean | null;
+  /** Whether the model was in training mode. */
+  readonly training: boolean | null;
 }
 
 const HINT = 'in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
@@ -22,7 +44,9 @@ function bad(message: string): Pth2tfjsError {
 
 /**
  * Reads a golden file: `torch.save({"input": x, "logits": y}, f)`, where `x` is the normalised batch
- * in NCHW and `y` what the model gave in eval mode. Either container, gzipped or not.
+ * in NCHW and `y` what the model gave in eval mode; optionally with `"activations"`, the outputs of
+ * modules by their names, and `"provenance"`, as `golden/capture.py` writes them. Either container,
+ * gzipped or not.
  * @throws Pth2tfjsError `golden` when it holds something else, and as `readCheckpoint` does.
  */
 export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): Promise<Golden> {
@@ -48,8 +72,50 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
     shape: [images as number, 3, height as number, width as number],
     logits: finite(toFloat32(logits), 'logits'),
     numClasses: numClasses as number,
+    activations: readActivations(value, images as number),
+    provenance: readProvenance(value.get('provenance')),
   };
   return golden;
+}
+
+function readActivations(value: ReadonlyMap<unknown, unknown>, images: number) {
+  const found = value.get('activations');
+  const activations = new Map<string, Activation>();
+  if (found === undefined || found === null) return activations;
+  if (!(found instanceof Map)) throw bad("has 'activations' that are no dict of tensors");
+  for (const [name, tensor] of found) {
+    const key = `activations.${name}`;
+    if (!(tensor instanceof TensorView)) throw bad(`has no tensor in '${key}'`);
+    const { shape } = tensor;
+    if (shape.length < 2 || shape[0] !== images) {
+      throw bad(
+        `has '${key}' of shape [${shape}]; its first dimension must be the ${images} images`,
+      );
+    }
+    activations.set(String(name), { shape, data: finite(toFloat32(tensor), key) });
+  }
+  return activations;
+}
+
+/** Takes what is there in the kind it should be of, since this part is only a note. */
+function readProvenance(found: unknown): GoldenProvenance | null {
+  if (!(found instanceof Map)) return null;
+  const text = (key: string) => {
+    const value: unknown = found.get(key);
+    return typeof value === 'string' ? value : null;
+  };
+  const flag = (key: string) => {
+    const value: unknown = found.get(key);
+    return typeof value === 'boolean' ? value : null;
+  };
+  return {
+    torch: text('torch'),
+    torchvision: text('torchvision'),
+    checkpoint: text('checkpoint'),
+    checkpointSha256: text('checkpoint_sha256'),
+    transformInput: flag('transform_input'),
+    training: flag('training'),
+  };
 }
 
 function tensorAt(value: ReadonlyMap<unknown, unknown>, key: string): TensorView {
@@ -75,4 +141,12 @@ export function imageNHWC({ input, shape }: Golden, index: number): Float32Array
     }
   }
   return out;
+}
+
+/** All images in the model's layout, NHWC `[images, height, width, 3]`. */
+export function batchNHWC(golden: Golden): Float32Array {
+  const images = Array.from({ length: golden.shape[0] }, (_, index) => imageNHWC(golden, index));
+  const batch = new Float32Array(golden.input.length);
+  for (const [index, image] of images.entries()) batch.set(image, index * image.length);
+  return batch;
 }

@@ -1,69 +1,222 @@
 import { Pth2tfjsError } from '../errors.js';
+import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
-import { type BackendInfo, type BackendName, prepareBackend } from '../tfjs/backends.js';
-import { loadModel } from '../tfjs/load.js';
-import { type Comparison, compareLogits, DEFAULT_TOLERANCE } from './compare.js';
-import { type Golden, imageNHWC } from './golden.js';
+import {
+  type BackendInfo,
+  type BackendName,
+  type BackendOptions,
+  prepareBackend,
+} from '../tfjs/backends.js';
+import { type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
+import { VERSION } from '../version.js';
+import { type Comparison, compareLogits } from './compare.js';
+import { diagnose } from './diagnose.js';
+import type { Diagnosis } from './diagnosis.js';
+import { type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
+import { compareLayers, type LayerReport } from './layers.js';
+import { DEFAULT_RTOL, type ToleranceOptions, toleranceFor } from './tolerance.js';
 
-export interface VerifyOptions {
-  /** Default `wasm`. */
-  readonly backend?: BackendName | undefined;
-  /** Bound on each image's relative error; default {@link DEFAULT_TOLERANCE}. */
-  readonly tolerance?: number | undefined;
-  /** How the report calls the model and the golden file. */
+export interface VerifyOptions extends BackendOptions {
+  /** Run one after the other; default `['wasm']`. */
+  readonly backends?: readonly BackendName[] | undefined;
+  readonly tolerance?: ToleranceOptions | undefined;
+  /** Fail where the work would run on a processor or a software adapter. */
+  readonly requireGpu?: boolean | undefined;
+  /** The checkpoint that the model was made of, as `torch.save` wrote it: lets more causes be tried. */
+  readonly checkpoint?: Uint8Array | undefined;
+  /** Look for the cause when parity fails; default true. */
+  readonly diagnose?: boolean | undefined;
+  /** Accept a golden file that was made from another checkpoint. */
+  readonly allowOtherCheckpoint?: boolean | undefined;
+  /** How the report calls the model, the golden file and the place where it ran. */
   readonly modelName?: string | undefined;
   readonly goldenName?: string | undefined;
+  readonly runtime?: string | undefined;
+  /** Told before each piece of work. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+}
+
+export interface VerifyProgress {
+  readonly backend: BackendName;
+  /** What is being done: `image 2 of 4`, `layer inception4a`. */
+  readonly step: string;
+  /** Share of this backend's work that is done, 0 to 1. */
+  readonly done: number;
 }
 
 /** What was compared with what, on what, and how it came out. */
 export interface Verification {
   readonly model: string;
   readonly golden: string;
+  /** `pth2tfjs 0.1.0`. */
+  readonly tool: string;
+  /** Where it ran: `Node 20.20.2, linux x64`; empty when the caller does not say. */
+  readonly runtime: string;
+  readonly provenance: {
+    readonly model: Provenance | null;
+    readonly golden: GoldenProvenance | null;
+  };
+  /** What PyTorch gave: `[images, numClasses]`, row-major. */
+  readonly expected: { readonly numClasses: number; readonly logits: Float32Array };
+  /** One for each backend, in the order asked for. */
+  readonly results: readonly BackendResult[];
+  /** Why the first failing backend fails; null when all pass, or when not asked for. */
+  readonly diagnosis: Diagnosis | null;
+  readonly passed: boolean;
+}
+
+export interface BackendResult {
   readonly backend: BackendInfo;
   readonly comparison: Comparison;
+  /** Layer by layer; null where the golden file holds no activations. */
+  readonly layers: LayerReport | null;
+  /** `[images, numClasses]`, row-major. */
+  readonly logits: Float32Array;
+  /** Wall time of one image in the median, in milliseconds; the first pays for the warm-up. */
+  readonly millisecondsPerImage: number;
 }
 
 /**
- * Runs a written model on a backend and compares its logits with PyTorch's, image by image.
+ * Runs a written model on backends and compares its logits with PyTorch's, image by image; layer by
+ * layer where the golden file holds activations; and looks for the cause where they differ.
  *
  * @param files `model.json` and its shards, as read back from where they were written
- * @throws Pth2tfjsError `model` for files that are no such model, `golden` when the images or the
- *   classes do not fit the model, `backend` when the backend is absent.
+ * @throws Pth2tfjsError `model` for files that are no such model; `golden` when the images, the
+ *   classes or the checkpoint do not fit the model; `backend` when a backend is absent; `no-gpu`
+ *   when one is required and not there.
  */
 export async function verifyModel(
   files: readonly NamedBytes[],
   golden: Golden,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const backend = await prepareBackend(options.backend ?? 'wasm');
-  const model = await loadModel(files);
+  const provenance = readProvenance(files);
+  if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden.provenance);
+  const results: BackendResult[] = [];
+  for (const name of options.backends ?? ['wasm']) {
+    results.push(await onBackend(name, files, golden, options));
+  }
+  const passed = results.every(({ comparison }) => comparison.passed);
+  const failing = results.find(({ comparison }) => !comparison.passed);
+  const diagnosis =
+    failing === undefined || options.diagnose === false
+      ? null
+      : await diagnose({ files, golden, failing, options, provenance });
+  const { modelName = 'model', goldenName = 'golden', runtime = '' } = options;
+  return {
+    model: modelName,
+    golden: goldenName,
+    tool: `pth2tfjs ${VERSION}`,
+    runtime,
+    provenance: { model: provenance, golden: golden.provenance },
+    expected: { numClasses: golden.numClasses, logits: golden.logits },
+    results,
+    diagnosis,
+    passed,
+  };
+}
+
+/** A golden file says nothing about a model that was made from other weights. */
+function checkSameCheckpoint(model: Provenance | null, golden: GoldenProvenance | null): void {
+  const [ours, theirs] = [model?.source.sha256, golden?.checkpointSha256];
+  if (!ours || !theirs || ours === theirs) return;
+  const name = golden?.checkpoint ? `${golden.checkpoint}, ` : '';
+  throw new Pth2tfjsError(
+    'golden',
+    `the golden file was made from another checkpoint (${name}SHA-256 ${theirs}) than the model (${ours})`,
+    { hint: 'capture it from the same checkpoint, or pass --allow-other-checkpoint' },
+  );
+}
+
+async function onBackend(
+  name: BackendName,
+  files: readonly NamedBytes[],
+  golden: Golden,
+  options: VerifyOptions,
+): Promise<BackendResult> {
+  options.onProgress?.({ backend: name, step: 'starting', done: 0 });
+  const backend = await prepareBackend(name, options);
   try {
-    const [, height, width] = model.inputShape;
-    if (golden.shape[2] !== height || golden.shape[3] !== width) {
-      throw mismatch(
-        `holds images of ${golden.shape[2]}x${golden.shape[3]}, the model takes ${height}x${width}`,
-        `convert again with --image-size ${golden.shape[2]}`,
-      );
+    if (options.requireGpu) requireGpu(backend.info);
+    const model = await loadModel(files);
+    try {
+      return await runBackend(model, backend.info, golden, options);
+    } finally {
+      model.dispose();
     }
-    if (golden.numClasses !== model.numClasses) {
-      throw mismatch(
-        `holds logits of ${golden.numClasses} classes, the model gives ${model.numClasses}`,
-        'pass the golden file that belongs to this checkpoint',
-      );
-    }
-    const logits = new Float32Array(golden.logits.length);
-    for (let image = 0; image < golden.shape[0]; image++) {
-      logits.set(await model.predict(imageNHWC(golden, image)), image * golden.numClasses);
-    }
-    const tolerance = options.tolerance ?? DEFAULT_TOLERANCE;
-    const comparison = compareLogits(golden.logits, logits, golden.numClasses, tolerance);
-    const { modelName = 'model', goldenName = 'golden' } = options;
-    return { model: modelName, golden: goldenName, backend, comparison };
   } finally {
-    model.dispose();
+    await backend.stop();
+  }
+}
+
+function requireGpu({ name, device, driver, hardware }: BackendInfo): void {
+  if (hardware === 'gpu') return;
+  const what = hardware === 'cpu' ? 'the processor' : 'a software adapter';
+  const where = driver === null ? device : `${device}, ${driver}`;
+  throw new Pth2tfjsError(
+    'no-gpu',
+    `the backend ${name} runs on ${what} (${where}), not on a GPU`,
+    {
+      hint: 'choose --backend webgpu or cuda on a machine with a GPU and its driver, or drop --require-gpu',
+    },
+  );
+}
+
+async function runBackend(
+  model: LoadedModel,
+  backend: BackendInfo,
+  golden: Golden,
+  options: VerifyOptions,
+): Promise<BackendResult> {
+  checkFits(model, golden);
+  const images = golden.shape[0];
+  const withLayers = golden.activations.size > 0;
+  const parts = images + (withLayers ? images : 0);
+  const report = (step: string, done: number) =>
+    options.onProgress?.({ backend: backend.name, step, done: done / parts });
+  const logits = new Float32Array(golden.logits.length);
+  const times: number[] = [];
+  for (let image = 0; image < images; image++) {
+    report(`image ${image + 1} of ${images}`, image);
+    const started = performance.now();
+    logits.set(await model.predict(imageNHWC(golden, image)), image * golden.numClasses);
+    times.push(performance.now() - started);
+  }
+  const tolerance = toleranceFor(backend.precision, options.tolerance ?? {});
+  const bound = tolerance.rtol ?? DEFAULT_RTOL[backend.precision];
+  const layers = withLayers
+    ? await compareLayers(model, golden, bound, (layer) => report(`layer ${layer}`, images))
+    : null;
+  return {
+    backend,
+    comparison: compareLogits(golden.logits, logits, golden.numClasses, tolerance),
+    layers,
+    logits,
+    millisecondsPerImage: median(times),
+  };
+}
+
+function checkFits(model: LoadedModel, { shape, numClasses }: Golden): void {
+  const [, height, width] = model.inputShape;
+  if (shape[2] !== height || shape[3] !== width) {
+    throw mismatch(
+      `holds images of ${shape[2]}x${shape[3]}, the model takes ${height}x${width}`,
+      `convert again with --image-size ${shape[2]}`,
+    );
+  }
+  if (numClasses !== model.numClasses) {
+    throw mismatch(
+      `holds logits of ${numClasses} classes, the model gives ${model.numClasses}`,
+      'pass the golden file that belongs to this checkpoint',
+    );
   }
 }
 
 function mismatch(message: string, hint: string): Pth2tfjsError {
   return new Pth2tfjsError('golden', `the golden file ${message}`, { hint });
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

@@ -1,0 +1,105 @@
+import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import type { NamedBytes } from './artifacts.js';
+import { weightPaths } from './load.js';
+
+/** A layer in the JSON of a Keras model, as far as it is edited here. */
+export interface LayerJSON {
+  name: string;
+  class_name: string;
+  config: Record<string, unknown> & { padding?: unknown; strides?: unknown };
+  /** `[[[layer, node, tensor, arguments], …]]`; empty for the input. */
+  inbound_nodes: [string, number, number, object][][];
+}
+
+export interface Weight {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A written model taken apart: its layers and its weights. Edits make a new one. */
+export interface EditableModel {
+  readonly layers: readonly LayerJSON[];
+  readonly weights: ReadonlyMap<string, Weight>;
+  /** Everything else that model.json holds. */
+  readonly rest: ModelJSON;
+}
+
+interface ModelJSON {
+  readonly modelTopology: { readonly config: { readonly layers: LayerJSON[] } };
+  readonly weightsManifest: readonly {
+    readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  }[];
+}
+
+/** Takes the files of a float32 layers model apart; they must have been loaded before. */
+export function openModel(files: readonly NamedBytes[]): EditableModel {
+  const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
+  const json = byName.get('model.json') as Uint8Array;
+  const rest = JSON.parse(new TextDecoder().decode(json)) as ModelJSON;
+  const bytes = concatenate(weightPaths(json).map((path) => byName.get(path) as Uint8Array));
+  const data = new Float32Array(bytes.buffer);
+  if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
+  const weights = new Map<string, Weight>();
+  let at = 0;
+  for (const { name, shape } of rest.weightsManifest.flatMap((group) => group.weights)) {
+    const length = shape.reduce((product, size) => product * size, 1);
+    weights.set(name, { shape, data: data.subarray(at, at + length) });
+    at += length;
+  }
+  return { layers: structuredClone(rest.modelTopology.config.layers), weights, rest };
+}
+
+/** Puts a model together again, as `model.json` and one file of weights. */
+export function closeModel({ layers, weights, rest }: EditableModel): NamedBytes[] {
+  const { config } = rest.modelTopology;
+  const manifest = [
+    {
+      paths: ['weights.bin'],
+      weights: [...weights].map(([name, { shape }]) => ({ name, shape, dtype: 'float32' })),
+    },
+  ];
+  const json = {
+    ...rest,
+    modelTopology: { ...rest.modelTopology, config: { ...config, layers } },
+    weightsManifest: manifest,
+  };
+  const bytes = concatenate(
+    [...weights.values()].map(
+      ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    ),
+  );
+  if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
+  return [
+    { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(json)) },
+    { name: 'weights.bin', bytes },
+  ];
+}
+
+function swapWords(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i += 4) bytes.subarray(i, i + 4).reverse();
+}
+
+/** The model with some weights in place of its own. */
+export function withWeights(
+  model: EditableModel,
+  changes: ReadonlyMap<string, Float32Array>,
+): EditableModel {
+  const weights = new Map(model.weights);
+  for (const [name, data] of changes) {
+    weights.set(name, { shape: model.weights.get(name)?.shape ?? [], data });
+  }
+  return { ...model, weights };
+}
+
+/** The model with each layer as `edit` wants it. */
+export function withLayers(
+  model: EditableModel,
+  edit: (layer: LayerJSON) => LayerJSON,
+): EditableModel {
+  return { ...model, layers: model.layers.map((layer) => edit(structuredClone(layer))) };
+}
+
+/** The layers that a layer reads from. */
+export function inputsOf(layer: LayerJSON): string[] {
+  return (layer.inbound_nodes[0] ?? []).map(([name]) => name);
+}

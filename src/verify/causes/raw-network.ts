@@ -1,0 +1,58 @@
+import { toFloat32 } from '../../checkpoint/float32.js';
+import { BATCH_NORM_EPS, convBlocks } from '../../googlenet/architecture.js';
+import { batchNormWith, WITHOUT_BATCH_NORM } from '../../googlenet/weights.js';
+import { type EditableModel, withLayers } from '../../tfjs/editable-model.js';
+import type { Laboratory } from '../laboratory.js';
+
+/** One BasicConv2d's BatchNorm, as the checkpoint has it. */
+export interface BatchNormParameters {
+  readonly gamma: Float32Array;
+  readonly beta: Float32Array;
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+}
+
+/** The network with BatchNorm and ReLU taken out of its convolutions, to be done by hand. */
+export interface RawNetwork {
+  /** Its convolutions have PyTorch's own kernels, no bias, and no activation. */
+  readonly model: EditableModel;
+  /** By convolution, such as `inception3a.branch2.1`. */
+  readonly batchNorms: ReadonlyMap<string, BatchNormParameters>;
+}
+
+/** Builds it from the checkpoint; null where that is not at hand. */
+export function rawNetwork(lab: Laboratory): RawNetwork | null {
+  const model = lab.fromCheckpoint(WITHOUT_BATCH_NORM);
+  if (model === null || lab.checkpoint === null) return null;
+  const { stateDict, branch3Kernel } = lab.checkpoint;
+  const batchNorms = new Map<string, BatchNormParameters>();
+  for (const { name } of convBlocks(branch3Kernel)) {
+    const field = (key: string) => toFloat32(stateDict.get(`${name}.bn.${key}`) as never);
+    batchNorms.set(name, {
+      gamma: field('weight'),
+      beta: field('bias'),
+      mean: field('running_mean'),
+      variance: field('running_var'),
+    });
+  }
+  const linear = withLayers(model, (layer) =>
+    layer.class_name === 'Conv2D'
+      ? { ...layer, config: { ...layer.config, activation: 'linear' } }
+      : layer,
+  );
+  return { model: linear, batchNorms };
+}
+
+/** BatchNorm over the last axis, in place of what the convolution gave. */
+export function normalize(values: Float32Array, parameters: BatchNormParameters): Float32Array {
+  const { gamma, beta, mean, variance } = parameters;
+  const { scale, offset } = batchNormWith(BATCH_NORM_EPS)(gamma, beta, mean, variance);
+  const channels = gamma.length;
+  return values.map(
+    (value, i) => value * (scale[i % channels] as number) + (offset[i % channels] as number),
+  );
+}
+
+export function relu(values: Float32Array): Float32Array {
+  return values.map((value) => Math.max(value, 0));
+}

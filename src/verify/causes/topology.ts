@@ -1,0 +1,206 @@
+import {
+  type EditableModel,
+  inputsOf,
+  type LayerJSON,
+  withLayers,
+} from '../../tfjs/editable-model.js';
+import type { Laboratory } from '../laboratory.js';
+import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
+
+/**
+ * What can be wrong with the layers. Where the model's graph is not GoogLeNet's it is put right;
+ * where it is, it is made wrong in the ways in which PyTorch's model may have been.
+ */
+export const topologySuspects: Lineup = function* (lab) {
+  const odd = oddLayers(lab);
+  const suspects = [conv1Padding(lab), poolCeilMode(lab), ...concatenations(lab)];
+  for (const suspect of suspects) if (suspect !== undefined) yield suspect;
+  if (odd.length > 0) {
+    yield {
+      id: 'topology',
+      description: "GoogLeNet's own layers with the model's weights",
+      summary: `the model's layers are not GoogLeNet's: ${odd.slice(0, 3).join(', ')}${odd.length > 3 ? ' and others' : ''}`,
+      cure: CONVERT_AGAIN,
+      ...(odd.length === 1 ? { where: odd[0] as string } : {}),
+      variation: { model: { ...lab.model, layers: lab.canonical } },
+    };
+  }
+};
+
+/** Pairs and orders of branches in a model whose graph is right: many, and so tried late. */
+export const branchOrders: Lineup = function* (lab) {
+  const blocks = lab.canonical.filter(({ class_name }) => class_name === 'Concatenate');
+  const jump = lab.layers?.firstJump;
+  const likely = blocks.filter(({ name }) => name === jump);
+  for (const order of PERMUTATIONS) yield reorder(lab, blocks, order);
+  for (const block of likely.length > 0 ? likely : blocks) {
+    for (const order of PERMUTATIONS) {
+      if (likely.length > 0 || isSwap(order)) yield reorder(lab, [block], order);
+    }
+  }
+};
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** The layers that differ from the canonical ones in what they do, and those missing or too many. */
+function oddLayers(lab: Laboratory): string[] {
+  const essence = (layer: LayerJSON | undefined) =>
+    layer && [layer.class_name, inputsOf(layer), ...ESSENCE.map((key) => layer.config[key])];
+  const byName = (layers: readonly LayerJSON[]) =>
+    new Map(layers.map((layer) => [layer.name, layer]));
+  const [actual, expected] = [byName(lab.model.layers), byName(lab.canonical)];
+  return [...new Set([...expected.keys(), ...actual.keys()])].filter(
+    (name) => !same(essence(actual.get(name)), essence(expected.get(name))),
+  );
+}
+
+const ESSENCE = [
+  'padding',
+  'strides',
+  'kernel_size',
+  'pool_size',
+  'activation',
+  'filters',
+  'units',
+  'axis',
+];
+
+function conv1Padding(lab: Laboratory): Suspect | undefined {
+  const names = ['conv1', 'conv1.pad'];
+  const canonical = lab.canonical.filter(({ name }) => names.includes(name));
+  const actual = lab.model.layers.filter(({ name }) => names.includes(name));
+  const essence = (layers: readonly LayerJSON[]) =>
+    layers.map(({ class_name, config }) => [class_name, config.padding, config.strides]);
+  const id = 'conv1-padding';
+  if (!same(essence(canonical), essence(actual))) {
+    return {
+      id,
+      where: 'conv1',
+      description: 'conv1 padded by 3 on every side',
+      summary: 'the model does not pad conv1 by 3 on every side, as PyTorch does',
+      cure: CONVERT_AGAIN,
+      variation: { model: replaceLayers(lab.model, names, canonical) },
+    };
+  }
+  const size = lab.golden.shape[2] + (lab.golden.shape[2] % 2);
+  const padding = (Math.ceil(size / 2) - 1) * 2 + 7 - lab.golden.shape[2];
+  const sides = [Math.floor(padding / 2), padding - Math.floor(padding / 2)];
+  return {
+    id,
+    where: 'conv1',
+    description: 'conv1 padded as `same`',
+    summary: "the golden file's network pads conv1 as `same`, which starts one pixel off",
+    cure: TORCHVISION_GOLDEN,
+    variation: {
+      model: withLayers(lab.model, (layer) =>
+        layer.name === 'conv1.pad'
+          ? { ...layer, config: { ...layer.config, padding: [sides, sides] } }
+          : layer,
+      ),
+    },
+  };
+}
+
+/** Replaces the layers of these names, which lie together, and keeps who reads from whom. */
+function replaceLayers(
+  model: EditableModel,
+  names: readonly string[],
+  layers: readonly LayerJSON[],
+): EditableModel {
+  const at = model.layers.findIndex(({ name }) => names.includes(name));
+  const rest = model.layers.filter(({ name }) => !names.includes(name));
+  return { ...model, layers: [...rest.slice(0, at), ...layers, ...rest.slice(at)] };
+}
+
+function poolCeilMode(lab: Laboratory): Suspect | undefined {
+  const paddings = (layers: readonly LayerJSON[]) =>
+    new Map(layers.filter(isStridedPool).map(({ name, config }) => [name, config.padding]));
+  const [actual, canonical] = [paddings(lab.model.layers), paddings(lab.canonical)];
+  const odd = [...canonical].filter(([name, padding]) => actual.get(name) !== padding);
+  const setPadding = (padding: (name: string) => unknown): EditableModel =>
+    withLayers(lab.model, (layer) =>
+      isStridedPool(layer)
+        ? { ...layer, config: { ...layer.config, padding: padding(layer.name) } }
+        : layer,
+    );
+  if (odd.length > 0) {
+    const names = odd.map(([name]) => name);
+    return {
+      id: 'pool-ceil-mode',
+      ...(names.length === 1 ? { where: names[0] as string } : {}),
+      description: 'pools with ceil_mode',
+      summary: `the model's pools lack PyTorch's ceil_mode: ${names.join(', ')}`,
+      cure: CONVERT_AGAIN,
+      variation: { model: setPadding((name) => canonical.get(name)) },
+    };
+  }
+  if (![...canonical.values()].includes('same')) return undefined;
+  return {
+    id: 'pool-ceil-mode',
+    description: 'pools without ceil_mode',
+    summary: "the golden file's network pools without ceil_mode",
+    cure: TORCHVISION_GOLDEN,
+    variation: { model: setPadding(() => 'valid') },
+  };
+}
+
+function isStridedPool({ class_name, config }: LayerJSON): boolean {
+  return class_name === 'MaxPooling2D' && String(config.strides) !== '1,1';
+}
+
+/** Concatenations whose order is not GoogLeNet's, put right. */
+function* concatenations(lab: Laboratory): Iterable<Suspect> {
+  const actual = new Map(lab.model.layers.map((layer) => [layer.name, layer]));
+  const odd = lab.canonical.filter((layer) => {
+    const found = actual.get(layer.name);
+    return layer.class_name === 'Concatenate' && found && !same(inputsOf(layer), inputsOf(found));
+  });
+  if (odd.length === 0) return;
+  const right = new Map(odd.map((layer) => [layer.name, layer]));
+  const names = odd.map(({ name }) => name);
+  yield {
+    id: 'branch-order',
+    ...(names.length === 1 ? { where: names[0] as string } : {}),
+    description: 'branches concatenated in order',
+    summary: `the model concatenates the branches of ${names.join(', ')} in another order than PyTorch`,
+    cure: CONVERT_AGAIN,
+    variation: { model: withLayers(lab.model, (layer) => right.get(layer.name) ?? layer) },
+  };
+}
+
+/** All orders of four branches but the natural one. */
+const PERMUTATIONS: readonly (readonly number[])[] = permutations([0, 1, 2, 3]).slice(1);
+
+function permutations(items: readonly number[]): number[][] {
+  if (items.length === 0) return [[]];
+  return items.flatMap((item) =>
+    permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
+  );
+}
+
+function isSwap(order: readonly number[]): boolean {
+  return order.filter((branch, at) => branch !== at).length === 2;
+}
+
+function reorder(lab: Laboratory, blocks: readonly LayerJSON[], order: readonly number[]): Suspect {
+  const names = new Set(blocks.map(({ name }) => name));
+  const all = blocks.length > 1;
+  const label = order.map((branch) => branch + 1).join(', ');
+  const where = all ? 'every Inception block' : (blocks[0]?.name as string);
+  return {
+    id: 'branch-order',
+    ...(all ? {} : { where }),
+    description: `branches of ${where} in the order ${label}`,
+    summary: `the branches of ${where} are in another order: ${label}`,
+    cure: TORCHVISION_GOLDEN,
+    variation: {
+      model: withLayers(lab.model, (layer) => {
+        const [inbound] = layer.inbound_nodes;
+        if (!names.has(layer.name) || inbound?.length !== 4) return layer;
+        return { ...layer, inbound_nodes: [order.map((branch) => inbound[branch] as never)] };
+      }),
+    },
+  };
+}

@@ -1,0 +1,160 @@
+import { readCheckpoint } from '../checkpoint/index.js';
+import { selectStateDict } from '../checkpoint/state-dict.js';
+import { matchStateDict, NETWORK_KEYS } from '../googlenet/mapping.js';
+import type { Provenance } from '../provenance.js';
+import type { NamedBytes } from '../tfjs/artifacts.js';
+import { prepareBackend } from '../tfjs/backends.js';
+import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
+import { batchNormEps } from './causes/batch-norm.js';
+import { inputPairs, inputSuspects } from './causes/input.js';
+import { kernelLayouts } from './causes/kernel-layout.js';
+import { logitsSuspects } from './causes/logits.js';
+import { precisionSuspects } from './causes/precision.js';
+import { oneLayer } from './causes/splice.js';
+import type { Finding, Lineup, Suspect } from './causes/suspect.js';
+import { branchOrders, topologySuspects } from './causes/topology.js';
+import { trainingMode } from './causes/training.js';
+import { weightSuspects } from './causes/weights.js';
+import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
+import type { Golden } from './golden.js';
+import type { BackendResult, VerifyOptions } from './index.js';
+import { Laboratory, type Weights } from './laboratory.js';
+import { DEFAULT_RTOL } from './tolerance.js';
+
+/** A failed parity check, and what is known about it. */
+export interface Failure {
+  readonly files: readonly NamedBytes[];
+  readonly golden: Golden;
+  /** The backend's result to be explained. */
+  readonly failing: BackendResult;
+  readonly provenance: Provenance | null;
+  readonly options: VerifyOptions;
+}
+
+/** Cheapest first: what only looks at the weights, then what needs a run or two, then the searches. */
+const LINEUPS: readonly Lineup[] = [
+  weightSuspects,
+  topologySuspects,
+  inputSuspects,
+  logitsSuspects,
+  batchNormEps,
+  precisionSuspects,
+  kernelLayouts,
+  trainingMode,
+  oneLayer,
+  branchOrders,
+  inputPairs,
+];
+
+/**
+ * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:
+ * the cause is the one that closes the gap when it is taken away.
+ */
+export async function diagnose(failure: Failure): Promise<Diagnosis> {
+  const { failing, options, golden } = failure;
+  const known = nearTie(failing) ?? roundingAlone(failing);
+  if (known !== undefined) return { cause: known, attempts: [], hints: [] };
+  const backend = await prepareBackend('wasm', options);
+  const goal = Math.max(options.tolerance?.rtol ?? 0, DEFAULT_RTOL.float32);
+  try {
+    const checkpoint = await readWeights(options.checkpoint, failure.provenance);
+    const lab = new Laboratory(failure.files, golden, goal, failing.layers, checkpoint);
+    try {
+      return await interrogate(lab, failure);
+    } finally {
+      lab.dispose();
+    }
+  } finally {
+    await backend.stop();
+  }
+}
+
+async function readWeights(
+  bytes: Uint8Array | undefined,
+  provenance: Provenance | null,
+): Promise<Weights | null> {
+  if (bytes === undefined) return null;
+  const { value } = await readCheckpoint(bytes);
+  const name = provenance?.stateDict.name;
+  const key = name === undefined || name === '.' ? undefined : name;
+  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
+  const { branch3Kernel } = matchStateDict(candidate.stateDict, candidate);
+  return { stateDict: candidate.stateDict, branch3Kernel };
+}
+
+async function interrogate(lab: Laboratory, { failing, options }: Failure): Promise<Diagnosis> {
+  const attempts: Attempt[] = [];
+  const before = worstError(failing);
+  for (const lineup of [asItIs(failing), ...LINEUPS]) {
+    for (const suspect of lineup(lab)) {
+      options.onProgress?.({
+        backend: failing.backend.name,
+        step: `looking for the cause: ${suspect.description}`,
+        done: 1,
+      });
+      const finding = await measure(lab, suspect, before);
+      attempts.push({ id: suspect.id, description: suspect.description, error: finding.error });
+      if (closesGap(finding, before, lab.goal)) {
+        return { cause: toCause(suspect, finding, before), attempts, hints: [] };
+      }
+    }
+  }
+  return { cause: null, attempts, hints: hints(lab, attempts, before) };
+}
+
+/** A failure of the trial itself acquits: the model does not even run that way. */
+async function measure(lab: Laboratory, suspect: Suspect, before: number): Promise<Finding> {
+  try {
+    if (suspect.measure !== undefined) return await suspect.measure(lab, before);
+    return { error: await lab.error(suspect.variation ?? {}) };
+  } catch {
+    return { error: NaN, convicted: false };
+  }
+}
+
+/** Closing a gap that was hardly open proves nothing. */
+function closesGap({ error, convicted }: Finding, before: number, goal: number): boolean {
+  return convicted ?? (error <= goal && error <= before / 2);
+}
+
+function toCause(suspect: Suspect, finding: Finding, before: number): Cause {
+  return {
+    id: suspect.id,
+    summary: finding.summary ?? suspect.summary,
+    cure: suspect.cure,
+    where: finding.where ?? suspect.where ?? null,
+    errorBefore: before,
+    errorAfter: finding.error,
+  };
+}
+
+function worstError({ comparison }: BackendResult): number {
+  const { rtol } = comparison.required;
+  return Number.isNaN(rtol) ? Infinity : rtol;
+}
+
+/** What would help to find more. */
+function hints(lab: Laboratory, attempts: readonly Attempt[], before: number): string[] {
+  const nearest = attempts.reduce<Attempt | undefined>(
+    (best, each) => (each.error < (best?.error ?? before / 10) ? each : best),
+    undefined,
+  );
+  return [
+    ...(nearest === undefined
+      ? []
+      : [`The nearest is: ${nearest.description}; there may be a second cause beside it.`]),
+    ...(lab.checkpoint === null
+      ? [
+          'Pass --checkpoint with the .pth file that the model was made of: its weights, BatchNorm and training mode can then be tried too.',
+        ]
+      : []),
+    ...(lab.golden.activations.size === 0
+      ? [
+          'Capture the golden file with every layer (golden/capture.py --layers): the first layer that differs is then named.',
+        ]
+      : []),
+    ...(lab.golden.provenance?.checkpointSha256
+      ? []
+      : ['Make sure that the golden file was made from the same checkpoint; it does not say.']),
+  ];
+}

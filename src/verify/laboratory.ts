@@ -1,0 +1,159 @@
+import type { StateDict } from '../checkpoint/tensor.js';
+import type { Branch3Kernel } from '../googlenet/architecture.js';
+import { describeModel, type ModelDescription } from '../googlenet/model.js';
+import { type BatchNorm, computeWeights } from '../googlenet/weights.js';
+import type { NamedBytes } from '../tfjs/artifacts.js';
+import {
+  closeModel,
+  type EditableModel,
+  type LayerJSON,
+  openModel,
+  withWeights,
+} from '../tfjs/editable-model.js';
+import { type LayerVisitor, type LoadedModel, loadModel } from '../tfjs/load.js';
+import { compareLogits } from './compare.js';
+import { type Golden, imageNHWC } from './golden.js';
+import type { LayerReport } from './layers.js';
+
+/** What is done otherwise in a trial. */
+export interface Variation {
+  /** Gives the input to use: NCHW, of the same shape. */
+  readonly input?: (input: Float32Array) => Float32Array;
+  /** The model to use. */
+  readonly model?: EditableModel;
+  /** Sees each layer's output, and may replace it. */
+  readonly visit?: LayerVisitor;
+  /** Gives what the logits are compared as, row by row. */
+  readonly logits?: (logits: Float32Array) => Float32Array;
+}
+
+/** A state dict, and how it fits the network. */
+export interface Weights {
+  readonly stateDict: StateDict;
+  readonly branch3Kernel: Branch3Kernel;
+}
+
+/**
+ * Where suspects are tried: the model, the golden file, and what else is known. All trials run on
+ * TensorFlow.js's current backend.
+ */
+export class Laboratory {
+  readonly model: EditableModel;
+  /** The layers that the network should have, at this size, with the model's transform_input. */
+  readonly canonical: readonly LayerJSON[];
+  private loaded: LoadedModel | undefined;
+
+  constructor(
+    private readonly files: readonly NamedBytes[],
+    readonly golden: Golden,
+    /** The error below which a gap counts as closed. */
+    readonly goal: number,
+    /** As measured before; null without activations. */
+    readonly layers: LayerReport | null,
+    /** What the model was made of; null where it is not at hand. */
+    readonly checkpoint: Weights | null,
+  ) {
+    this.model = openModel(files);
+    const { topology } = this.describe();
+    this.canonical = (topology as { config: { layers: LayerJSON[] } }).config.layers;
+  }
+
+  /** Whether the model has a transform_input layer. */
+  get transformInput(): boolean {
+    return this.model.layers.some(({ name }) => name === 'transform_input');
+  }
+
+  private describe(): ModelDescription {
+    const kernel = this.model.weights.get('inception3a.branch3.1/kernel')?.shape[0];
+    return describeModel({
+      imageSize: this.golden.shape[2],
+      numClasses: this.golden.numClasses,
+      branch3Kernel: kernel === 5 ? 5 : 3,
+      transformInput: this.transformInput,
+    });
+  }
+
+  /** The model as it should be made from the checkpoint, with a BatchNorm of one's choice. */
+  fromCheckpoint(batchNorm?: BatchNorm): EditableModel | null {
+    if (this.checkpoint === null) return null;
+    const { stateDict, branch3Kernel } = this.checkpoint;
+    const { weights: specs } = this.describe();
+    const { data } = computeWeights(stateDict, specs, branch3Kernel, batchNorm);
+    const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    let at = 0;
+    for (const { name, shape } of specs) {
+      const length = shape.reduce((product, size) => product * size, 1);
+      weights.set(name, { shape, data: data.subarray(at, at + length) });
+      at += length;
+    }
+    return withWeights({ ...this.model, layers: this.canonical, weights }, new Map());
+  }
+
+  /**
+   * Largest relative error of an image. The first image beyond `enough` decides alone, which spares
+   * the others where only a closed gap is of interest.
+   */
+  async error(variation: Variation, enough: number = this.goal): Promise<number> {
+    const { golden } = this;
+    const input = variation.input?.(golden.input) ?? golden.input;
+    const model = await this.load(variation.model);
+    try {
+      let worst = 0;
+      for (let image = 0; image < golden.shape[0]; image++) {
+        const pixels = imageNHWC({ ...golden, input }, image);
+        const visit = variation.visit && forImage(variation.visit, image);
+        const actual = visit ? await model.trace(pixels, visit) : await model.predict(pixels);
+        worst = Math.max(worst, this.rowError(image, variation.logits?.(actual) ?? actual));
+        if (!(worst <= enough)) return worst;
+      }
+      return worst;
+    } finally {
+      if (variation.model !== undefined) model.dispose();
+    }
+  }
+
+  /** Runs all images as one batch; for what depends on the whole batch. */
+  async runBatch(model: EditableModel | undefined, batch: Float32Array, visit: LayerVisitor) {
+    const loaded = await this.load(model);
+    try {
+      return await loaded.trace(batch, visit);
+    } finally {
+      if (model !== undefined) loaded.dispose();
+    }
+  }
+
+  /** The relative error of one image's logits. */
+  rowError(image: number, actual: Float32Array): number {
+    const { logits, numClasses } = this.golden;
+    const expected = logits.subarray(image * numClasses, (image + 1) * numClasses);
+    const tolerance = { rtol: null, atol: null, top1: false };
+    const { required } = compareLogits(expected, actual, numClasses, tolerance);
+    // Without a number there is no closer and no farther; it is as far as can be.
+    return Number.isNaN(required.rtol) ? Infinity : required.rtol;
+  }
+
+  /** The largest of all images' relative errors, from logits `[images, numClasses]`. */
+  worstRowError(actual: Float32Array): number {
+    const { shape, numClasses } = this.golden;
+    const errors = Array.from({ length: shape[0] }, (_, image) =>
+      this.rowError(image, actual.subarray(image * numClasses, (image + 1) * numClasses)),
+    );
+    return Math.max(...errors);
+  }
+
+  private async load(model: EditableModel | undefined): Promise<LoadedModel> {
+    if (model !== undefined) return loadModel(closeModel(model));
+    this.loaded ??= await loadModel(this.files);
+    return this.loaded;
+  }
+
+  dispose(): void {
+    this.loaded?.dispose();
+    this.loaded = undefined;
+  }
+}
+
+/** Tells a visitor which image it sees, as the index of the batch's only one. */
+function forImage(visit: LayerVisitor, image: number): LayerVisitor {
+  return (layer, shape, read) => visit(layer, [image, ...shape.slice(1)], read);
+}
