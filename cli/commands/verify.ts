@@ -7,7 +7,7 @@ import type { Verification, VerifyProgress } from '../../src/verify/index.js';
 import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/index.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { EXIT } from '../exit-codes.js';
-import { importPackage } from '../import-package.js';
+import { importPackage, packageVersion } from '../import-package.js';
 import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
 import { printable } from '../printable.js';
 import { statusLine } from '../progress.js';
@@ -222,6 +222,7 @@ async function run(
         goldenName: args.golden,
         runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
         importPackage,
+        packageVersion,
         onProgress: ({ backend, step, done }: VerifyProgress) =>
           status.show(`${backend}: ${step} (${Math.floor(done * 100)} %)`),
       }),

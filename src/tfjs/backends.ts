@@ -55,16 +55,22 @@ export interface StartOptions {
   readonly tf32: boolean;
   /** Imports an optional package. */
   readonly importPackage: ImportPackage;
+  readonly packageVersion: PackageVersion;
 }
 
 /** How an optional package is imported, such as `webgpu`; rejects when it is absent. */
 export type ImportPackage = (name: string) => Promise<unknown>;
+
+/** Tells an installed package's version; null where that cannot be known. */
+export type PackageVersion = (name: string) => Promise<string | null>;
 
 export interface BackendOptions {
   /** Let `cuda` compute in TF32; default off. */
   readonly tf32?: boolean | undefined;
   /** Default: `import(name)`, from where this package lies. */
   readonly importPackage?: ImportPackage | undefined;
+  /** For the report; default: unknown, since a library cannot read files. */
+  readonly packageVersion?: PackageVersion | undefined;
 }
 
 /** A backend that is TensorFlow.js's current one, for the whole program, until it is stopped. */
@@ -87,9 +93,10 @@ export async function prepareBackend(
   options: BackendOptions = {},
 ): Promise<ReadyBackend> {
   const { tf32 = false, importPackage = importOptional } = options;
+  const packageVersion = options.packageVersion ?? (async () => null);
   const adapter: BackendAdapter = BACKENDS[name];
   try {
-    const { info, stop } = await adapter.start({ tf32, importPackage });
+    const { info, stop } = await adapter.start({ tf32, importPackage, packageVersion });
     return { info: { name, ...info }, stop: async () => stop() };
   } catch (error) {
     throw startError(name, adapter.packages, error);

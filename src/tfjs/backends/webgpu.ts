@@ -1,17 +1,26 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import type { BackendAdapter, Hardware, ImportPackage } from '../backends.js';
+import type { BackendAdapter, Hardware, ImportPackage, StartedBackend } from '../backends.js';
 import { activate } from './activate.js';
+
+const TFJS_BACKEND = '@tensorflow/tfjs-backend-webgpu';
 
 /**
  * WebGPU: any GPU with Vulkan, Metal or Direct3D 12. Browsers bring it along; Node gets it from the
  * package `webgpu`, which is Dawn, Chromium's implementation.
  */
 export const WEBGPU: BackendAdapter = {
-  packages: ['webgpu', '@tensorflow/tfjs-backend-webgpu@4.22.0'],
-  start: async ({ importPackage }) => {
-    const dawn = hasWebGPU() ? undefined : await provideWebGPU(importPackage);
+  packages: ['webgpu', `${TFJS_BACKEND}@4.22.0`],
+  start: async ({ importPackage, packageVersion }) => {
+    const ownWebGPU = currentGPU() !== undefined;
+    const dawn = ownWebGPU ? undefined : await provideWebGPU(importPackage);
+    const packages = ownWebGPU ? [TFJS_BACKEND] : ['webgpu', TFJS_BACKEND];
+    const versions: Record<string, string> = {};
+    for (const name of packages) {
+      const version = await packageVersion(name);
+      if (version !== null) versions[name] = version;
+    }
     try {
-      return await startBackend(importPackage, dawn);
+      return await startBackend(importPackage, versions, () => dawn?.remove());
     } catch (error) {
       dawn?.remove();
       throw error;
@@ -20,6 +29,16 @@ export const WEBGPU: BackendAdapter = {
 };
 
 /** What this file needs of the WebGPU API. */
+interface GPU {
+  requestAdapter(options?: object): Promise<Adapter | null>;
+}
+
+interface Adapter {
+  readonly info: AdapterInfo;
+  readonly limits: object;
+  requestDevice(descriptor: object): Promise<Device>;
+}
+
 interface AdapterInfo {
   readonly vendor: string;
   readonly architecture: string;
@@ -28,26 +47,19 @@ interface AdapterInfo {
   readonly isFallbackAdapter?: boolean;
 }
 
-interface GPU {
-  requestAdapter(options?: object): Promise<{ readonly info: AdapterInfo } | null>;
-}
-
-interface Dawn {
-  readonly version: string;
-  /** Takes the API away again: while it is there, Dawn's threads keep the process alive. */
-  remove(): void;
+interface Device {
+  destroy(): void;
 }
 
 function currentGPU(): GPU | undefined {
   return (globalThis.navigator as { readonly gpu?: GPU } | undefined)?.gpu;
 }
 
-function hasWebGPU(): boolean {
-  return currentGPU() !== undefined;
-}
-
-/** Puts Dawn where browsers have WebGPU: `navigator.gpu`, and the classes and flags beside it. */
-async function provideWebGPU(importPackage: ImportPackage): Promise<Dawn> {
+/**
+ * Puts Dawn where browsers have WebGPU: `navigator.gpu`, and the classes and flags beside it.
+ * `remove` takes all of it away again: while it is there, Dawn's threads keep the process alive.
+ */
+async function provideWebGPU(importPackage: ImportPackage): Promise<{ remove(): void }> {
   const { create, globals } = (await importPackage('webgpu')) as {
     create(options: string[]): GPU;
     globals: Readonly<Record<string, unknown>>;
@@ -58,7 +70,6 @@ async function provideWebGPU(importPackage: ImportPackage): Promise<Dawn> {
   if (!hadNavigator) Reflect.set(globalThis, 'navigator', {});
   Object.defineProperty(globalThis.navigator, 'gpu', { value: create([]), configurable: true });
   return {
-    version: await versionOf(importPackage, 'webgpu'),
     remove: () => {
       Reflect.deleteProperty(globalThis.navigator, 'gpu');
       if (!hadNavigator) Reflect.deleteProperty(globalThis, 'navigator');
@@ -67,37 +78,53 @@ async function provideWebGPU(importPackage: ImportPackage): Promise<Dawn> {
   };
 }
 
-/** A package's version, where it lets its package.json be read. */
-async function versionOf(_importPackage: ImportPackage, _name: string): Promise<string> {
-  return 'unknown';
-}
-
-async function startBackend(importPackage: ImportPackage, dawn: Dawn | undefined) {
+/**
+ * Registers the backend with a device of our own. The package registers one only when it is first
+ * imported, and only once, so that a device that was destroyed would never come back.
+ */
+async function startBackend(
+  importPackage: ImportPackage,
+  versions: Readonly<Record<string, string>>,
+  removeWebGPU: () => void,
+): Promise<StartedBackend> {
   const adapter = await currentGPU()?.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null || adapter === undefined) throw new Error(NO_ADAPTER);
-  await importPackage('@tensorflow/tfjs-backend-webgpu');
-  const tf = await activate('webgpu');
-  const backend = tf.backend() as KernelBackend & {
-    device: { adapterInfo?: AdapterInfo; destroy(): void };
+  const { WebGPUBackend } = (await importPackage(TFJS_BACKEND)) as {
+    WebGPUBackend: new (device: Device, info: AdapterInfo) => KernelBackend;
   };
-  const info = backend.device.adapterInfo ?? adapter.info;
+  const { info } = adapter;
+  const device = await adapter.requestDevice({ requiredLimits: largestLimits(adapter) });
+  const core = await import('@tensorflow/tfjs-core');
+  core.removeBackend('webgpu');
+  core.registerBackend('webgpu', () => new WebGPUBackend(device, info));
+  await activate('webgpu');
   return {
     info: {
       device: info.device || `${info.vendor} ${info.architecture}`.trim() || 'unnamed adapter',
       driver: info.description || null,
       hardware: hardwareOf(info),
-      precision: 'float32' as const,
-      versions: {
-        '@tensorflow/tfjs-core': tf.version_core,
-        '@tensorflow/tfjs-backend-webgpu': tf.version_core,
-        ...(dawn === undefined ? {} : { webgpu: dawn.version }),
-      },
+      precision: 'float32',
+      versions: { '@tensorflow/tfjs-core': core.version_core, ...versions },
     },
     stop: () => {
-      backend.device.destroy();
-      dawn?.remove();
+      core.removeBackend('webgpu');
+      device.destroy();
+      removeWebGPU();
     },
   };
+}
+
+/** WebGPU grants its defaults unless more is asked for, and the backend's kernels want more. */
+function largestLimits({ limits }: Adapter): Record<string, number> {
+  const wanted = [
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeWorkgroupsPerDimension',
+    'maxStorageBufferBindingSize',
+    'maxBufferSize',
+    'maxComputeWorkgroupSizeX',
+    'maxComputeInvocationsPerWorkgroup',
+  ];
+  return Object.fromEntries(wanted.map((name) => [name, Reflect.get(limits, name) as number]));
 }
 
 const NO_ADAPTER =
