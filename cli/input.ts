@@ -16,7 +16,8 @@ export async function inFile<T>(name: string, work: () => Promise<T>): Promise<T
   try {
     return await work();
   } catch (error) {
-    if (isPth2tfjsError(error)) error.message = `${name}: ${error.message}`;
+    const aboutFile = isPth2tfjsError(error) && !['backend', 'no-gpu'].includes(error.code);
+    if (aboutFile) error.message = `${name}: ${error.message}`;
     throw error;
   }
 }

@@ -15,8 +15,16 @@ export interface Run {
 
 /** Runs the built command line as a user would, without a terminal. */
 export function pth2tfjs(...args: string[]): Promise<Run> {
+  return pth2tfjsWith({}, ...args);
+}
+
+/** The same, with more in the environment. */
+export function pth2tfjsWith(
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<Run> {
   return new Promise((resolve) => {
-    const options = { maxBuffer: 64 * 2 ** 20 };
+    const options = { maxBuffer: 64 * 2 ** 20, env: { ...process.env, ...env } };
     const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr });
     });

@@ -95,7 +95,7 @@ async function startBackend(
   const { info } = adapter;
   const device = await adapter.requestDevice({ requiredLimits: largestLimits(adapter) });
   const core = await import('@tensorflow/tfjs-core');
-  core.removeBackend('webgpu');
+  if (core.findBackendFactory('webgpu') !== null) core.removeBackend('webgpu');
   core.registerBackend('webgpu', () => new WebGPUBackend(device, info));
   await activate('webgpu');
   return {
