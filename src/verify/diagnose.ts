@@ -1,7 +1,8 @@
-import { readCheckpoint } from '../checkpoint/index.js';
+import { readCheckpoint, ungzip } from '../checkpoint/index.js';
 import { selectStateDict } from '../checkpoint/state-dict.js';
 import { matchStateDict, NETWORK_KEYS } from '../googlenet/mapping.js';
 import type { Provenance } from '../provenance.js';
+import { sha256 } from '../sha256.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
@@ -69,12 +70,16 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   }
 }
 
+/** The weights of the checkpoint; null without one, or with one that the model was not made of. */
 async function readWeights(
   bytes: Uint8Array | undefined,
   provenance: Provenance | null,
 ): Promise<Weights | null> {
   if (bytes === undefined) return null;
-  const { value } = await readCheckpoint(bytes);
+  const { file } = await ungzip(bytes);
+  const made = provenance?.source.sha256;
+  if (made && made !== (await sha256(file))) return null;
+  const { value } = await readCheckpoint(file);
   const name = provenance?.stateDict.name;
   const key = name === undefined || name === '.' ? undefined : name;
   const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
@@ -99,7 +104,7 @@ async function interrogate(lab: Laboratory, { failing, options }: Failure): Prom
       }
     }
   }
-  return { cause: null, attempts, hints: hints(lab, attempts, before) };
+  return { cause: null, attempts, hints: hints(lab, attempts, before, options) };
 }
 
 /** A failure of the trial itself acquits: the model does not even run that way. */
@@ -134,7 +139,12 @@ function worstError({ comparison }: BackendResult): number {
 }
 
 /** What would help to find more. */
-function hints(lab: Laboratory, attempts: readonly Attempt[], before: number): string[] {
+function hints(
+  lab: Laboratory,
+  attempts: readonly Attempt[],
+  before: number,
+  { checkpoint }: VerifyOptions,
+): string[] {
   const nearest = attempts.reduce<Attempt | undefined>(
     (best, each) => (each.error < (best?.error ?? before / 10) ? each : best),
     undefined,
@@ -145,7 +155,9 @@ function hints(lab: Laboratory, attempts: readonly Attempt[], before: number): s
       : [`The nearest is: ${nearest.description}; there may be a second cause beside it.`]),
     ...(lab.checkpoint === null
       ? [
-          'Pass --checkpoint with the .pth file that the model was made of: its weights, BatchNorm and training mode can then be tried too.',
+          checkpoint === undefined
+            ? 'Pass --checkpoint with the .pth file that the model was made of: its weights, BatchNorm and training mode can then be tried too.'
+            : 'The checkpoint is not the one that the model was made of, by its SHA-256, and was left aside.',
         ]
       : []),
     ...(lab.golden.activations.size === 0
