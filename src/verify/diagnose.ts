@@ -42,9 +42,9 @@ const LINEUPS: readonly Lineup[] = [
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  inputPairs,
   oneLayer,
   branchOrders,
-  inputPairs,
 ];
 
 /**

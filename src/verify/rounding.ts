@@ -16,6 +16,14 @@ export const BFLOAT16: Rounding = { name: 'bfloat16', round: toNearest(7) };
 /** float32 with 10 bits of mantissa: what tensor cores make of the inputs of a product. */
 export const TF32: Rounding = { name: 'tf32', round: toNearest(10) };
 
+/** The same with the rest cut off, as tensor cores do with numbers that nobody rounded for them. */
+export const TF32_CUT: Rounding = { name: 'tf32', round: cut };
+
+function cut(values: Float32Array): Float32Array {
+  const words = new Uint32Array(values.slice().buffer).map((word) => (word >>> 13) << 13);
+  return new Float32Array(words.buffer);
+}
+
 /** Whether every value already is one of that precision. */
 export function isOnGrid(values: Float32Array, { round }: Rounding): boolean {
   const rounded = round(values);
