@@ -1,6 +1,6 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
+import { printable } from '../src/printable.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
-import { printable } from './printable.js';
 import { terminalProgress } from './progress.js';
 import { readSource, type Source } from './source.js';
 

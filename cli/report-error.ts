@@ -1,7 +1,7 @@
 import { isPth2tfjsError } from '../src/errors.js';
 import type { MappingError } from '../src/googlenet/mapping.js';
+import { printable } from '../src/printable.js';
 import { EXIT, exitCodeFor } from './exit-codes.js';
-import { printable } from './printable.js';
 
 /** What `--json` prints of an error; the lists are those of a state dict that does not fit. */
 interface ErrorReport extends Partial<Pick<MappingError, 'missing' | 'unexpected' | 'mismatched'>> {

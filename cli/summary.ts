@@ -1,6 +1,6 @@
 import type { Conversion } from '../src/convert.js';
+import { printable } from '../src/printable.js';
 import type { Provenance } from '../src/provenance.js';
-import { printable } from './printable.js';
 
 /** What became of the conversion on disk. */
 export interface Written {

@@ -76,6 +76,7 @@ export {
 export type { LayerComparison, LayerReport, Statistics } from './verify/layers.js';
 export {
   formatReport,
+  type JSONReport,
   REPORT_FORMATS,
   type ReportFormat,
   type ReportOptions,

@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs';
 import type { Inspection, NetworkSummary, TensorSummary } from '../../src/inspect.js';
+import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, readInput } from '../input.js';
-import { printable } from '../printable.js';
 
 interface Arguments {
   readonly checkpoint: string;

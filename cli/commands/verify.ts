@@ -4,146 +4,42 @@ import type { NamedBytes } from '../../src/tfjs/artifacts.js';
 import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification, VerifyProgress } from '../../src/verify/index.js';
-import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/index.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { EXIT } from '../exit-codes.js';
 import { importPackage, packageVersion } from '../import-package.js';
 import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
-import { printable } from '../printable.js';
 import { statusLine } from '../progress.js';
-import { writeReport } from '../write-report.js';
-import {
-  type CheckpointArguments,
-  checkpointOptions,
-  type OutputArguments,
-  outputOptions,
-} from './options.js';
+import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
-interface Arguments extends CheckpointArguments, OutputArguments {
-  readonly model: string;
-  readonly golden: string;
-  readonly backend: string;
-  readonly rtol: number | undefined;
-  readonly atol: number | undefined;
-  readonly top1: boolean;
-  readonly requireGpu: boolean;
-  readonly tf32: boolean;
-  readonly layers: boolean;
-  readonly diagnose: boolean;
-  readonly checkpoint: string | undefined;
-  readonly allowOtherCheckpoint: boolean;
-  readonly report: ReportFormat;
-  readonly output: string | undefined;
-}
-
-export const verifyCommand: CommandModule<object, Arguments> = {
+export const verifyCommand: CommandModule<object, VerifyArguments> = {
   command: 'verify <model>',
   describe: "Compare a model's logits with those that PyTorch gave",
-  builder: (argv) =>
-    outputOptions(checkpointOptions(argv))
-      .positional('model', {
-        type: 'string',
-        demandOption: true,
-        describe: 'Folder that convert wrote, or a .pth file (converted in memory)',
-      })
-      .option('golden', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'What torch.save({"input": x, "logits": y}, file) wrote',
-      })
-      .option('backend', {
-        type: 'string',
-        requiresArg: true,
-        default: 'wasm',
-        describe: `What to run on, one or more with commas between: ${BACKEND_NAMES.join(', ')}`,
-      })
-      .option('rtol', {
-        alias: 'tolerance',
-        type: 'number',
-        requiresArg: true,
-        describe: "Bound on each image's ‖Δ‖/‖ref‖; default 5e-5 in float32",
-      })
-      .option('atol', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'Bound on the largest difference of one logit; default none',
-      })
-      .option('top1', {
-        type: 'boolean',
-        default: false,
-        describe: 'Also require the same class with the largest logit',
-      })
-      .option('require-gpu', {
-        type: 'boolean',
-        default: false,
-        describe: 'Fail where the work would run on a processor or a software adapter',
-      })
-      .option('tf32', {
-        type: 'boolean',
-        default: false,
-        describe: 'Let cuda compute in TF32, which is faster and rounds to 10 bits',
-      })
-      .option('layers', {
-        type: 'boolean',
-        default: false,
-        describe: 'Print every layer that the golden file holds',
-      })
-      .option('diagnose', {
-        type: 'boolean',
-        default: true,
-        describe: 'Look for the cause when parity fails',
-      })
-      .option('checkpoint', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'The checkpoint of a converted folder, which lets more causes be found',
-      })
-      .option('allow-other-checkpoint', {
-        type: 'boolean',
-        default: false,
-        describe: 'Accept a golden file that was made from another checkpoint',
-      })
-      .option('report', {
-        choices: REPORT_FORMATS,
-        default: 'table' as const,
-        describe: 'How to write the report',
-      })
-      .option('output', {
-        alias: 'o',
-        type: 'string',
-        requiresArg: true,
-        describe: 'Write the report to this file instead of printing it',
-      })
-      .example('$0 verify out/ --golden golden.pth', 'check a converted model') as never,
+  builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
-    for (const name of ['rtol', 'atol'] as const) {
-      const bound = args[name];
-      if (bound !== undefined && !(bound >= 0)) {
-        const option = name === 'rtol' ? '--rtol (or --tolerance)' : '--atol';
-        throw usageError(`${option} takes a number of at least 0`);
-      }
-    }
+    checkBounds(args);
     const backends = parseBackends(args.backend);
-    const quiet = args.quiet || isMachineReadable(args);
+    const { deliver, reportTargets } = await import('../report.js');
+    const format = args.json ? 'json' : args.report;
+    const targets = reportTargets(format, args.output, args.quiet);
+    const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const { readGolden } = await import('../../src/verify/golden.js');
     const { bytes } = await readInput(args.golden, quiet);
     const golden = await inFile(args.golden, () => readGolden(bytes, CRC32_OPTION));
-    const model = await readModel(args, golden);
-    if (!quiet) printWarnings(model.warnings);
+    const { warnings, ...model } = await readModel({ ...args, quiet }, golden);
+    if (!quiet) printWarnings(warnings);
     const verification = await run(args, backends, model, golden);
-    await print(args, verification, model.warnings);
+    await deliver(verification, targets, { layers: args.layers, warnings });
   },
 };
 
-/** `--json` is short for `--report json`. */
-function reportFormat({ json, report }: Arguments): ReportFormat {
-  return json ? 'json' : report;
-}
-
-/** Whether standard output is for a program to read. */
-function isMachineReadable(args: Arguments): boolean {
-  return reportFormat(args) !== 'table' && args.output === undefined;
+function checkBounds({ rtol, atol }: VerifyArguments): void {
+  for (const [option, bound] of [
+    ['--rtol (or --tolerance)', rtol],
+    ['--atol', atol],
+  ] as const) {
+    if (bound !== undefined && !(bound >= 0)) {
+      throw usageError(`${option} takes a number of at least 0`);
+    }
+  }
 }
 
 function parseBackends(list: string): readonly BackendName[] {
@@ -163,7 +59,7 @@ interface ModelFiles {
 }
 
 /** The model's files: read back from a folder, or converted from a checkpoint at the golden's size. */
-async function readModel(args: Arguments, golden: Golden): Promise<ModelFiles> {
+async function readModel(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
   const isDirectory = await stat(args.model).then(
     (stats) => stats.isDirectory(),
     () => false,
@@ -177,15 +73,15 @@ async function readModel(args: Arguments, golden: Golden): Promise<ModelFiles> {
   }
   const { readModelDirectory } = await import('../model-directory.js');
   const files = await readModelDirectory(args.model);
-  const source = args.checkpoint && (await readInput(args.checkpoint, args.quiet || args.json));
+  const source = args.checkpoint && (await readInput(args.checkpoint, args.quiet));
   return { files, checkpoint: source ? source.bytes : undefined, warnings: [] };
 }
 
-async function convertInMemory(args: Arguments, golden: Golden): Promise<ModelFiles> {
+async function convertInMemory(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
   const imageSize = args.imageSize ?? golden.shape[2];
   const { checkImageSize } = await import('../../src/googlenet/model.js');
   await inFile(args.golden, async () => checkImageSize(imageSize));
-  const { name, bytes } = await readInput(args.model, args.quiet || args.json);
+  const { name, bytes } = await readInput(args.model, args.quiet);
   const { convertCheckpoint } = await import('../../src/convert.js');
   const { key, transformInput } = args;
   const { files, warnings, provenance } = await inFile(args.model, () =>
@@ -197,9 +93,9 @@ async function convertInMemory(args: Arguments, golden: Golden): Promise<ModelFi
 }
 
 async function run(
-  args: Arguments,
+  args: VerifyArguments,
   backends: readonly BackendName[],
-  { files, checkpoint }: ModelFiles,
+  { files, checkpoint }: Omit<ModelFiles, 'warnings'>,
   golden: Golden,
 ): Promise<Verification> {
   // Keeps TensorFlow.js from advertising its other packages on stderr.
@@ -230,19 +126,4 @@ async function run(
   } finally {
     status.clear();
   }
-}
-
-async function print(
-  args: Arguments,
-  verification: Verification,
-  warnings: readonly string[],
-): Promise<void> {
-  const { formatReport, verdict } = await import('../../src/verify/report/index.js');
-  const format = reportFormat(args);
-  const report = formatReport(verification, format, { layers: args.layers, warnings });
-  if (args.output !== undefined) await writeReport(args.output, `${report}\n`);
-  else if (!args.quiet || format !== 'table') process.stdout.write(`${report}\n`);
-  if (verification.passed) return;
-  process.exitCode = EXIT.checkFailed;
-  process.stderr.write(`pth2tfjs: ${printable(verdict(verification))}\n`);
 }

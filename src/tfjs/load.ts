@@ -10,8 +10,11 @@ export interface LoadedModel {
   /** `[null, height, width, 3]` without the batch: `[batch, height, width, channels]`. */
   readonly inputShape: readonly [batch: null, height: number, width: number, channels: number];
   readonly numClasses: number;
-  /** Runs one image, NHWC `[height, width, 3]`; resolves to its logits. */
-  predict(image: Float32Array): Promise<Float32Array>;
+  /**
+   * Runs one image or a batch, NHWC `[images, height, width, 3]`.
+   * @returns logits `[images, numClasses]`
+   */
+  predict(batch: Float32Array): Promise<Float32Array>;
   /**
    * Runs a batch, NHWC `[images, height, width, 3]`, one layer after the other.
    * @returns logits `[images, numClasses]`
@@ -54,10 +57,12 @@ export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedMod
   return {
     inputShape: [null, height, width, channels],
     numClasses,
-    predict: async (image) => {
-      const logits = tf.tidy(
-        () => model.predict(tf.tensor4d(image, [1, height, width, 3])) as Tensor,
-      );
+    predict: async (batch) => {
+      const images = batch.length / (height * width * 3);
+      const logits = tf.tidy(() => {
+        const input = tf.tensor4d(batch, [images, height, width, 3]);
+        return model.predict(input, { batchSize: images }) as Tensor;
+      });
       const values = await logits.data<'float32'>();
       logits.dispose();
       return values;

@@ -7,6 +7,9 @@ import { afterAll, expect } from 'vitest';
 const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 export const GOLDEN = new URL('../../golden/', import.meta.url).pathname;
 
+/** So that the tests see the same output where they run in GitHub Actions themselves. */
+const QUIET = { GITHUB_ACTIONS: 'false' };
+
 export interface Run {
   readonly status: number | null;
   readonly stdout: string;
@@ -24,7 +27,7 @@ export function pth2tfjsWith(
   ...args: string[]
 ): Promise<Run> {
   return new Promise((resolve) => {
-    const options = { maxBuffer: 64 * 2 ** 20, env: { ...process.env, ...env } };
+    const options = { maxBuffer: 64 * 2 ** 20, env: { ...process.env, ...QUIET, ...env } };
     const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr });
     });

@@ -1,11 +1,16 @@
+import { withPrintableText } from '../../printable.js';
 import type { Verification } from '../index.js';
+import { formatHTML } from './html.js';
 import { formatJSON } from './json.js';
+import { formatJUnit } from './junit.js';
+import { formatMarkdown } from './markdown.js';
 import { formatTable } from './table.js';
 
+export type { JSONReport } from './json.js';
 export { verdict } from './words.js';
 
 /** How a report may be written, by the names that `--report` takes. */
-export const REPORT_FORMATS = ['table', 'json'] as const;
+export const REPORT_FORMATS = ['table', 'json', 'junit', 'markdown', 'html'] as const;
 
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
@@ -16,18 +21,28 @@ export interface ReportOptions {
   readonly warnings?: readonly string[];
 }
 
-/** Writes a verification down, without a newline at the end. */
+type Formatter = (verification: Verification, options: ReportOptions) => string;
+
+const FORMATTERS: Readonly<Record<ReportFormat, Formatter>> = {
+  table: formatTable,
+  json: formatJSON,
+  junit: formatJUnit,
+  markdown: formatMarkdown,
+  html: formatHTML,
+};
+
+/**
+ * Writes a verification down, without a newline at the end.
+ *
+ * `table` is for a terminal, `json` a `JSONReport` on one line, `junit` for test dashboards,
+ * `markdown` GitHub-flavoured, `html` one page that needs nothing beside it. Names from files are
+ * escaped as each format demands; `json` alone keeps their control characters, as JSON escapes.
+ */
 export function formatReport(
   verification: Verification,
   format: ReportFormat = 'table',
   options: ReportOptions = {},
 ): string {
-  return FORMATS[format](verification, options);
+  const shown = format === 'json' ? verification : withPrintableText(verification);
+  return FORMATTERS[format](shown, options);
 }
-
-const FORMATS: Readonly<
-  Record<ReportFormat, (verification: Verification, options: ReportOptions) => string>
-> = {
-  table: formatTable,
-  json: formatJSON,
-};

@@ -1,23 +1,37 @@
-import type { BackendInfo } from '../../tfjs/backends.js';
 import type { ImageComparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../index.js';
-import type { LayerComparison, Statistics } from '../layers.js';
-import { bounds, exponent, verdict } from './words.js';
+import { agreement, type LayerRow, layeredResults, layerRows } from './facts.js';
+import {
+  backendFacts,
+  bounds,
+  causeSentence,
+  environment,
+  exponent,
+  jumpWords,
+  luckySentences,
+  smallestSentence,
+  top1Words,
+  verdict,
+} from './words.js';
+
+/** Backends stand side by side as long as a line stays within this. */
+const WIDTH = 100;
 
 /** The table that `pth2tfjs verify` prints: for people, on a terminal. */
 export function formatTable(
   verification: Verification,
-  options: { layers?: boolean } = {},
+  { layers = false }: { readonly layers?: boolean } = {},
 ): string {
-  const { model, golden, results, passed, diagnosis } = verification;
-  const withLayers = options.layers || (diagnosis !== null && diagnosis.cause === null);
+  const { results, passed, diagnosis } = verification;
+  const puzzled = diagnosis !== null && diagnosis.cause === null;
   const blocks = [
-    [`${model} against ${golden}`],
-    ...results.map(backendBlock),
-    luckyLines(results),
+    environmentLines(verification),
+    ...imageTables(results),
+    results.map(toleranceLine),
+    luckySentences(results),
     jumpLines(results),
-    withLayers ? layerTable(results) : [],
+    layers || puzzled ? layerTable(results) : [],
     diagnosis === null ? [] : diagnosisLines(diagnosis),
     [`${passed ? 'PASS' : 'FAIL'}: ${verdict(verification)}`],
   ];
@@ -27,109 +41,92 @@ export function formatTable(
     .join('\n\n');
 }
 
-function backendBlock({ backend, comparison, millisecondsPerImage }: BackendResult): string[] {
-  const header = ['image', 'max |Δ|', '‖Δ‖/‖ref‖', '1 − cosine', 'top-1', 'top-5', ''];
-  const { required, tolerance } = comparison;
+function environmentLines(verification: Verification): string[] {
+  const ran = verification.results.map((result) => [result.backend.name, backendFacts(result)]);
+  return alignColumns([...environment(verification), ...ran]);
+}
+
+/** A row for each image and a group of columns for each backend, as many groups as fit in a line. */
+function imageTables(results: readonly BackendResult[]): string[][] {
+  const first = results[0]?.comparison.images ?? [];
+  const images = alignColumns([[''], ['image'], ...first.map(({ image }) => [String(image)])]);
+  const tables: string[][] = [];
+  for (const result of results) {
+    const group = imageColumns(result);
+    const last = tables.at(-1);
+    const joined = last === undefined ? [] : beside(last, group);
+    if (last !== undefined && Math.max(...joined.map(({ length }) => length)) <= WIDTH) {
+      tables[tables.length - 1] = joined;
+    } else {
+      tables.push(beside(images, group));
+    }
+  }
+  return tables.map((lines) => lines.map((line) => line.trimEnd()));
+}
+
+function imageColumns({ backend, comparison }: BackendResult): string[] {
+  const header = ['‖Δ‖/‖ref‖', 'max |Δ|', 'top-1', 'top-5', ''];
+  const rows = alignColumns([header, ...comparison.images.map(imageCells)]);
+  return [backend.name, ...rows];
+}
+
+function imageCells(image: ImageComparison): string[] {
   return [
-    `${backend.name}: ${describeBackend(backend)}, ${millisecondsPerImage.toFixed(0)} ms an image`,
-    ...alignColumns([header, ...comparison.images.map(imageRow)]),
-    `tolerance ${bounds(tolerance)}; smallest that would pass: --rtol ${exponent(required.rtol)} or --atol ${exponent(required.atol)}`,
+    exponent(image.relativeError),
+    exponent(image.maxAbsoluteError),
+    top1Words(image),
+    `${agreement(image)}/${image.top5.expected.length}`,
+    image.passed ? 'ok' : 'FAIL',
   ];
 }
 
-/** What a backend ran on, in one line. */
-export function describeBackend(backend: BackendInfo): string {
-  const kinds = { gpu: 'GPU', 'software-gpu': 'software, no GPU', cpu: 'processor' };
-  const versions = Object.entries(backend.versions).map(([name, version]) => `${name} ${version}`);
-  const parts = [
-    backend.device,
-    ...(backend.driver === null ? [] : [backend.driver]),
-    kinds[backend.hardware],
-    backend.precision,
-    ...versions,
-  ];
-  return parts.join(', ');
+function beside(left: readonly string[], right: readonly string[]): string[] {
+  const width = Math.max(...left.map(({ length }) => length));
+  return left.map((line, row) => `${line.padEnd(width)}  ${right[row] ?? ''}`);
 }
 
-function imageRow({ image, top5, ...errors }: ImageComparison): string[] {
-  const [expected, actual] = [top5.expected[0], top5.actual[0]];
-  const agree = top5.expected.filter((index, rank) => index === top5.actual[rank]).length;
-  return [
-    String(image),
-    exponent(errors.maxAbsoluteError),
-    exponent(errors.relativeError),
-    exponent(1 - errors.cosine),
-    expected === actual ? String(expected) : `${actual} instead of ${expected}`,
-    `${agree}/${top5.expected.length}`,
-    errors.passed ? 'ok' : 'FAIL',
-  ];
-}
-
-function luckyLines(results: readonly BackendResult[]): string[] {
-  return results.flatMap(({ backend, comparison }) =>
-    comparison.images
-      .filter(({ luckyTop1 }) => luckyTop1)
-      .map(
-        ({ image, margin, maxAbsoluteError }) =>
-          `top-1 of image ${image} agrees on ${backend.name} by luck: PyTorch's two best logits are ${exponent(margin)} apart, less than the error of ${exponent(maxAbsoluteError)}`,
-      ),
-  );
+function toleranceLine({ backend, comparison }: BackendResult): string {
+  return `tolerance on ${backend.name}: ${bounds(comparison.tolerance)}; ${smallestSentence(comparison)}`;
 }
 
 function jumpLines(results: readonly BackendResult[]): string[] {
-  return results.flatMap(({ backend, layers }) => {
-    const jump = layers?.layers.find(({ layer }) => layer === layers.firstJump);
-    if (jump === undefined) return [];
-    return [
-      `first layer whose error jumps on ${backend.name}: ${jump.layer}, ‖Δ‖/‖ref‖ ${exponent(jump.relativeError)}`,
-      `  expected  ${describeStatistics(jump.expected)}  [${jump.shape.join(', ')}]`,
-      `  found     ${describeStatistics(jump.actual)}  [${(jump.actualShape ?? jump.shape).join(', ')}]`,
-    ];
+  return results.flatMap((result) => {
+    const words = jumpWords(result);
+    if (words === null) return [];
+    return [words.headline, `  expected  ${words.expected}`, `  found     ${words.found}`];
   });
 }
 
-function describeStatistics({ min, max, mean, std }: Statistics): string {
-  const figures = Object.entries({ min, max, mean, std });
-  return figures.map(([name, value]) => `${name} ${value.toPrecision(5)}`).join('  ');
-}
-
+/** The number in front also keeps a name from the file away from the start of a line. */
 function layerTable(results: readonly BackendResult[]): string[] {
-  const columns = results.flatMap(({ backend, layers }) =>
-    layers === null ? [] : [{ backend, layers }],
-  );
-  const [first] = columns;
-  if (first === undefined) return [];
-  const error = (layers: readonly LayerComparison[], name: string) => {
-    const found = layers.find(({ layer }) => layer === name);
-    return found === undefined ? '' : exponent(found.relativeError);
-  };
-  const rows = first.layers.layers.map(({ layer, shape }) => [
-    layer,
-    shape.join('x'),
-    ...columns.map(({ layers }) => error(layers.layers, layer)),
-    columns.some(({ layers }) => layers.firstJump === layer) ? '<- jumps' : '',
-  ]);
-  const header = ['layer', 'shape', ...columns.map(({ backend }) => backend.name), ''];
-  const { unmatched } = first.layers;
+  const layered = layeredResults(results);
+  if (layered.length === 0) return [];
+  const header = ['#', 'layer', 'shape', ...layered.map(({ backend }) => backend.name), ''];
+  const rows = layerRows(layered).map((row, index) => [String(index + 1), ...layerCells(row)]);
+  const unmatched = new Set(layered.flatMap(({ layers }) => layers.unmatched));
   return [
     ...alignColumns([header, ...rows]),
-    ...(unmatched.length === 0
+    ...(unmatched.size === 0
       ? []
-      : [`not compared, the model has no such layer: ${unmatched.join(', ')}`]),
+      : [`not compared, the model has no such layer: ${[...unmatched].join(', ')}`]),
+  ];
+}
+
+function layerCells({ layer, shape, cells, jumpsOn }: LayerRow): string[] {
+  return [
+    layer,
+    shape.join('x'),
+    ...cells.map((cell) => (cell === undefined ? '-' : exponent(cell.relativeError))),
+    jumpsOn.length === 0 ? '' : `<- jumps on ${jumpsOn.join(', ')}`,
   ];
 }
 
 function diagnosisLines({ cause, attempts, hints }: Diagnosis): string[] {
-  if (cause !== null) {
-    const gap = `error ${exponent(cause.errorBefore)} -> ${exponent(cause.errorAfter)}`;
-    return [`Likely cause: ${cause.summary} (${gap}). ${cause.cure}`];
-  }
+  if (cause !== null) return [causeSentence(cause)];
   const rows = attempts.map(({ description, error }) => [`  ${description}`, exponent(error)]);
-  return [
-    'No usual suspect closes the gap. Tried, with the error that was left:',
-    ...alignColumns(rows),
-    ...hints,
-  ];
+  const tried =
+    rows.length === 0 ? [] : ['tried, with the error that was left:', ...alignColumns(rows)];
+  return ['No usual suspect closes the gap.', ...tried, ...hints];
 }
 
 /** Pads the columns to one width each. */

@@ -1,0 +1,108 @@
+import type { Argv } from 'yargs';
+import { BACKEND_NAMES } from '../../src/tfjs/backends.js';
+import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/index.js';
+import {
+  type CheckpointArguments,
+  checkpointOptions,
+  type OutputArguments,
+  outputOptions,
+} from './options.js';
+
+export interface VerifyArguments extends CheckpointArguments, OutputArguments {
+  readonly model: string;
+  readonly golden: string;
+  readonly backend: string;
+  readonly rtol: number | undefined;
+  readonly atol: number | undefined;
+  readonly top1: boolean;
+  readonly requireGpu: boolean;
+  readonly tf32: boolean;
+  readonly layers: boolean;
+  readonly diagnose: boolean;
+  readonly checkpoint: string | undefined;
+  readonly allowOtherCheckpoint: boolean;
+  readonly report: ReportFormat | undefined;
+  readonly output: readonly string[];
+}
+
+/** The options of `verify`. */
+export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
+  return outputOptions(checkpointOptions(argv))
+    .positional('model', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Folder that convert wrote, or a .pth file (converted in memory)',
+    })
+    .option('golden', {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'What torch.save({"input": x, "logits": y}, file) wrote',
+    })
+    .option('backend', {
+      type: 'string',
+      requiresArg: true,
+      default: 'wasm',
+      describe: `What to run on, one or more with commas between: ${BACKEND_NAMES.join(', ')}`,
+    })
+    .option('rtol', {
+      alias: 'tolerance',
+      type: 'number',
+      requiresArg: true,
+      describe: "Bound on each image's ‖Δ‖/‖ref‖; default 5e-5 in float32",
+    })
+    .option('atol', {
+      type: 'number',
+      requiresArg: true,
+      describe: 'Bound on the largest difference of one logit; default none',
+    })
+    .option('top1', {
+      type: 'boolean',
+      default: false,
+      describe: 'Also require the same class with the largest logit',
+    })
+    .option('require-gpu', {
+      type: 'boolean',
+      default: false,
+      describe: 'Fail where the work would run on a processor or a software adapter',
+    })
+    .option('tf32', {
+      type: 'boolean',
+      default: false,
+      describe: 'Let cuda compute in TF32, which is faster and rounds to 10 bits',
+    })
+    .option('layers', {
+      type: 'boolean',
+      default: false,
+      describe: 'Print every layer that the golden file holds',
+    })
+    .option('diagnose', {
+      type: 'boolean',
+      default: true,
+      describe: 'Look for the cause when parity fails',
+    })
+    .option('checkpoint', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'The checkpoint of a converted folder, which lets more causes be found',
+    })
+    .option('allow-other-checkpoint', {
+      type: 'boolean',
+      default: false,
+      describe: 'Accept a golden file that was made from another checkpoint',
+    })
+    .option('report', {
+      choices: REPORT_FORMATS,
+      describe: 'How to write the report; default: as the ending of --output tells, else table',
+    })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      requiresArg: true,
+      default: [],
+      defaultDescription: 'stdout',
+      coerce: (paths: string | string[]) => [paths].flat(),
+      describe: 'Write the report to this file (.json, .xml, .md, .html); may be given again',
+    })
+    .example('$0 verify out/ --golden golden.pth', 'check a converted model') as never;
+}

@@ -1,0 +1,65 @@
+import { extname } from 'node:path';
+import { printable } from '../src/printable.js';
+import type { Verification } from '../src/verify/index.js';
+import {
+  formatReport,
+  type ReportFormat,
+  type ReportOptions,
+  verdict,
+} from '../src/verify/report/index.js';
+import { EXIT } from './exit-codes.js';
+import { reportToGitHub } from './github.js';
+import { usageError } from './input.js';
+import { writeReport } from './write-report.js';
+
+/** Where a verification is reported, besides GitHub's own places. */
+export interface ReportTargets {
+  /** What goes to stdout; null for nothing. */
+  readonly stdout: ReportFormat | null;
+  readonly files: readonly { readonly path: string; readonly format: ReportFormat }[];
+}
+
+const FORMAT_BY_EXTENSION: Readonly<Record<string, ReportFormat>> = {
+  '.txt': 'table',
+  '.json': 'json',
+  '.xml': 'junit',
+  '.md': 'markdown',
+  '.html': 'html',
+};
+
+/**
+ * With files, the report goes there, and the table to stdout for the log; without, it goes to stdout.
+ * @param format as asked for; else the extension of each file tells
+ */
+export function reportTargets(
+  format: ReportFormat | undefined,
+  paths: readonly string[],
+  quiet: boolean,
+): ReportTargets {
+  const files = paths.map((path) => {
+    const chosen = format ?? FORMAT_BY_EXTENSION[extname(path).toLowerCase()];
+    if (chosen !== undefined) return { path, format: chosen };
+    throw usageError(
+      `--output ${path}: its ending tells no format; take ${Object.keys(FORMAT_BY_EXTENSION).join(', ')}, or pass --report`,
+    );
+  });
+  if (files.length > 0) return { stdout: quiet ? null : 'table', files };
+  const machine = format !== undefined && format !== 'table';
+  return { stdout: quiet && !machine ? null : (format ?? 'table'), files };
+}
+
+/** Reports, and sets the exit code. */
+export async function deliver(
+  verification: Verification,
+  { stdout, files }: ReportTargets,
+  options: ReportOptions,
+): Promise<void> {
+  for (const { path, format } of files) {
+    await writeReport(path, `${formatReport(verification, format, options)}\n`);
+  }
+  if (stdout !== null) process.stdout.write(`${formatReport(verification, stdout, options)}\n`);
+  await reportToGitHub(verification, process.env, (text) => process.stderr.write(text));
+  if (verification.passed) return;
+  process.exitCode = EXIT.checkFailed;
+  process.stderr.write(`pth2tfjs: ${printable(verdict(verification))}\n`);
+}

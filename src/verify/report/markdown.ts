@@ -1,0 +1,139 @@
+import type { Diagnosis } from '../diagnosis.js';
+import type { BackendResult, Verification } from '../index.js';
+import { escapeMarkdown as text } from './escape.js';
+import { agreement, chooseImages, type LayerRow, layeredResults, layerRows } from './facts.js';
+import {
+  backendFacts,
+  bounds,
+  causeSentence,
+  environment,
+  exponent,
+  jumpWords,
+  luckySentences,
+  sentence,
+  smallestSentence,
+  top1Words,
+  verdict,
+} from './words.js';
+
+/** GitHub takes a megabyte for the summary of a step; this many rows stay far below. */
+const MAX_IMAGES = 200;
+
+/** GitHub-flavoured Markdown, for a pull request's comment or the summary of a job. */
+export function formatMarkdown(
+  verification: Verification,
+  { layers = false, warnings = [] }: { layers?: boolean; warnings?: readonly string[] } = {},
+): string {
+  const { results, passed, diagnosis } = verification;
+  const blocks = [
+    [`## ${passed ? '✅ PASS' : '❌ FAIL'}: parity with PyTorch`],
+    [text(sentence(verdict(verification)))],
+    diagnosis === null ? [] : diagnosisLines(diagnosis),
+    backendTable(results),
+    imageTable(verification),
+    luckySentences(results).map((each) => `- ⚠️ ${text(sentence(each))}`),
+    warnings.map((each) => `- ⚠️ ${text(sentence(each))}`),
+    jumpLines(results),
+    layerDetails(results, layers),
+    details('Environment', table(['', ''], environment(verification))),
+  ];
+  return blocks
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function backendTable(results: readonly BackendResult[]): string[] {
+  const rows = results.map((result) => [
+    result.backend.name,
+    result.comparison.passed ? '✅ pass' : '❌ fail',
+    backendFacts(result),
+    bounds(result.comparison.tolerance),
+    smallestSentence(result.comparison).replace('smallest that would pass: ', ''),
+  ]);
+  return table(['backend', 'verdict', 'ran on', 'tolerance', 'smallest that would pass'], rows);
+}
+
+/** A row for each image and backend. */
+function imageTable(verification: Verification): string[] {
+  const { results } = verification;
+  const header = ['image', 'backend', '‖Δ‖/‖ref‖', 'max |Δ|', 'top-1', 'top-5', 'verdict'];
+  const chosen = chooseImages(verification, MAX_IMAGES);
+  const total = results[0]?.comparison.images.length ?? 0;
+  const rows = chosen.flatMap((image) =>
+    results.map((result) => [String(image), result.backend.name, ...imageCells(result, image)]),
+  );
+  return [
+    ...table(header, rows),
+    ...(chosen.length < total
+      ? ['', `${chosen.length} of ${total} images, those that fail before the others.`]
+      : []),
+  ];
+}
+
+function imageCells({ comparison }: BackendResult, index: number): string[] {
+  const image = comparison.images.find((each) => each.image === index);
+  if (image === undefined) return [];
+  return [
+    exponent(image.relativeError),
+    exponent(image.maxAbsoluteError),
+    top1Words(image),
+    `${agreement(image)}/${image.top5.expected.length}`,
+    image.passed ? '✅ ok' : '❌ FAIL',
+  ];
+}
+
+function jumpLines(results: readonly BackendResult[]): string[] {
+  return results.flatMap((result) => {
+    const words = jumpWords(result);
+    if (words === null) return [];
+    const { headline, expected, found } = words;
+    return [
+      `- ${text(sentence(headline))}`,
+      `  - expected ${text(expected)}`,
+      `  - found ${text(found)}`,
+    ];
+  });
+}
+
+function diagnosisLines({ cause, attempts, hints }: Diagnosis): string[] {
+  if (cause !== null) {
+    const words = causeSentence(cause).replace(/^Likely cause: /, '');
+    return [`> **Likely cause:** ${text(words)}`];
+  }
+  const rows = attempts.map(({ description, error }) => [description, exponent(error)]);
+  const lines = [
+    '**No usual suspect closes the gap.**',
+    '',
+    ...hints.map((hint) => `- ${text(hint)}`),
+  ];
+  if (rows.length === 0) return lines;
+  return [...lines, '', ...details('What was tried', table(['taken away', 'error left'], rows))];
+}
+
+function layerDetails(results: readonly BackendResult[], open: boolean): string[] {
+  const layered = layeredResults(results);
+  if (layered.length === 0) return [];
+  const header = ['layer', 'shape', ...layered.map(({ backend }) => backend.name), ''];
+  const rows = layerRows(layered).map(layerCells);
+  return details(`Error of each layer (${rows.length})`, table(header, rows), open);
+}
+
+function layerCells({ layer, shape, cells, jumpsOn }: LayerRow): string[] {
+  return [
+    layer,
+    shape.join('×'),
+    ...cells.map((cell) => (cell === undefined ? '–' : exponent(cell.relativeError))),
+    jumpsOn.length === 0 ? '' : `← jumps on ${jumpsOn.join(', ')}`,
+  ];
+}
+
+function details(summary: string, body: readonly string[], open = false): string[] {
+  const tag = open ? '<details open>' : '<details>';
+  return [`${tag}<summary>${summary}</summary>`, '', ...body, '', '</details>'];
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.map(text).join(' | ')} |`;
+  return [line(header), `|${' --- |'.repeat(header.length)}`, ...rows.map(line)];
+}
