@@ -5,19 +5,21 @@ export type Round = (values: Float32Array) => Float32Array;
 export interface Rounding {
   readonly name: 'float16' | 'bfloat16' | 'tf32';
   readonly round: Round;
+  /** Bits of mantissa, the leading one not counted. */
+  readonly bits: number;
 }
 
 /** IEEE half: 10 bits of mantissa, subnormal below 2^-14, infinite from 65520 on. */
-export const FLOAT16: Rounding = { name: 'float16', round: (values) => values.map(toFloat16) };
+export const FLOAT16: Rounding = { name: 'float16', round: roundToFloat16, bits: 10 };
 
 /** float32 with 7 bits of mantissa. */
-export const BFLOAT16: Rounding = { name: 'bfloat16', round: toNearest(7) };
+export const BFLOAT16: Rounding = { name: 'bfloat16', round: toNearest(7), bits: 7 };
 
 /** float32 with 10 bits of mantissa: what tensor cores make of the inputs of a product. */
-export const TF32: Rounding = { name: 'tf32', round: toNearest(10) };
+export const TF32: Rounding = { name: 'tf32', round: toNearest(10), bits: 10 };
 
 /** The same with the rest cut off, as tensor cores do with numbers that nobody rounded for them. */
-export const TF32_CUT: Rounding = { name: 'tf32', round: cut };
+export const TF32_CUT: Rounding = { name: 'tf32', round: cut, bits: 10 };
 
 function cut(values: Float32Array): Float32Array {
   const words = new Uint32Array(values.slice().buffer).map((word) => (word >>> 13) << 13);
@@ -28,6 +30,20 @@ function cut(values: Float32Array): Float32Array {
 export function isOnGrid(values: Float32Array, { round }: Rounding): boolean {
   const rounded = round(values);
   return values.every((value, i) => value === rounded[i]);
+}
+
+/** Whether `values` are `source` rounded to that precision, to either neighbour. */
+export function isRoundedFrom(
+  values: Float32Array,
+  source: Float32Array,
+  rounding: Rounding,
+): boolean {
+  const step = 2 ** -rounding.bits;
+  const close = values.every((value, i) => {
+    const exact = source[i] as number;
+    return Math.abs(value - exact) <= step * Math.abs(exact) + HALF_STEP;
+  });
+  return close && isOnGrid(values, rounding);
 }
 
 /** Rounds the mantissa to this many bits, half to even. */
@@ -46,16 +62,18 @@ function toNearest(bits: number): Round {
 }
 
 const SMALLEST_NORMAL = 2 ** -14;
-/** Float32 numbers of this size are 2^-24 apart, as half's subnormals are. */
+/** How far apart half's subnormal numbers are. */
+const HALF_STEP = 2 ** -24;
+/** Float32 numbers of this size are as far apart, so that adding it rounds to them. */
 const SUBNORMAL_RULER = 0.75;
 const roundTo10Bits = toNearest(10);
-const one = new Float32Array(1);
 
-function toFloat16(value: number): number {
-  if (Math.abs(value) < SMALLEST_NORMAL) {
-    return Math.fround(Math.fround(value + SUBNORMAL_RULER) - SUBNORMAL_RULER);
-  }
-  one[0] = value;
-  const rounded = roundTo10Bits(one)[0] as number;
-  return Math.abs(rounded) > 65504 ? Math.sign(rounded) * Infinity : rounded;
+function roundToFloat16(values: Float32Array): Float32Array {
+  return roundTo10Bits(values).map((rounded, i) => {
+    const value = values[i] as number;
+    if (Math.abs(value) < SMALLEST_NORMAL) {
+      return Math.fround(value + SUBNORMAL_RULER) - SUBNORMAL_RULER;
+    }
+    return Math.abs(rounded) > 65504 ? Math.sign(rounded) * Infinity : rounded;
+  });
 }

@@ -1,19 +1,26 @@
 import { batchNormWith } from '../../googlenet/weights.js';
 import { type Lineup, TORCHVISION_GOLDEN } from './suspect.js';
 
-/** torch.nn.BatchNorm2d's default; GoogLeNet's blocks have 1e-3. */
-export const PYTORCH_DEFAULT_EPS = 1e-5;
+/** torch.nn.BatchNorm2d's default, and none at all; GoogLeNet's blocks have 1e-3. */
+const OTHER_EPSILONS = [1e-5, 0];
 
-/** A network in PyTorch whose BatchNorm has PyTorch's default epsilon. */
+/** A network in PyTorch whose BatchNorm has another epsilon. */
 export const batchNormEps: Lineup = function* (lab) {
-  const model = lab.fromCheckpoint(batchNormWith(PYTORCH_DEFAULT_EPS));
-  if (model === null) return;
-  yield {
-    id: 'batch-norm-eps',
-    description: 'BatchNorm with an epsilon of 1e-5',
-    summary:
-      "PyTorch's network has BatchNorm with an epsilon of 1e-5, PyTorch's default, where GoogLeNet has 1e-3",
-    cure: TORCHVISION_GOLDEN,
-    variation: { model },
-  };
+  for (const eps of OTHER_EPSILONS) {
+    const model = lab.fromCheckpoint(batchNormWith(eps));
+    if (model === null) return;
+    const whose = eps === 1e-5 ? ", PyTorch's default," : '';
+    yield {
+      id: 'batch-norm-eps',
+      description: `BatchNorm with an epsilon of ${showEpsilon(eps)}`,
+      summary: `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where GoogLeNet has 1e-3`,
+      cure: TORCHVISION_GOLDEN,
+      variation: { model },
+    };
+  }
 };
+
+/** As people write it: `1e-5`. */
+export function showEpsilon(eps: number): string {
+  return eps === 0 ? '0' : Number(eps.toPrecision(2)).toExponential();
+}

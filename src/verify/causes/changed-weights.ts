@@ -1,0 +1,169 @@
+import { toFloat32 } from '../../checkpoint/float32.js';
+import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
+import { batchNormWith } from '../../googlenet/weights.js';
+import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
+import type { Laboratory } from '../laboratory.js';
+import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
+import { showEpsilon } from './batch-norm.js';
+import { LAYOUTS, storedAs } from './kernel-layout.js';
+import { CONVERT_AGAIN, type Suspect } from './suspect.js';
+
+/** How the weights that differ came to differ. */
+export function explainChange(
+  lab: Laboratory,
+  reference: EditableModel,
+  right: ReadonlyMap<string, Float32Array>,
+): Suspect {
+  const names = [...right.keys()];
+  const story =
+    asLayout(lab, reference, names) ??
+    asRounding(lab, right) ??
+    asEpsilon(lab, reference, names) ??
+    asExchange(lab, reference, names) ??
+    asCorruption(names, reference.weights.size);
+  return {
+    description: "the checkpoint's own weights",
+    cure: CONVERT_AGAIN,
+    ...story,
+    variation: { model: withWeights(lab.model, right) },
+  };
+}
+
+type Story = Pick<Suspect, 'id' | 'summary'> & Partial<Pick<Suspect, 'where' | 'cure'>>;
+
+function asLayout(
+  { model }: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): Story | undefined {
+  const layout = LAYOUTS.find((each) =>
+    names.every((name) => {
+      const weight = reference.weights.get(name);
+      const stored = weight && storedAs(weight, each);
+      return stored && sameValues(model.weights.get(name)?.data as Float32Array, stored);
+    }),
+  );
+  if (layout === undefined) return undefined;
+  const [only] = names;
+  const what = names.length === 1 ? (only as string) : `${names.length} kernels`;
+  return {
+    id: 'kernel-layout',
+    where: names.length === 1 ? only : undefined,
+    summary: `the model has ${what} ${layout.name}, not as TensorFlow.js reads them`,
+  };
+}
+
+function asRounding(
+  { model }: Laboratory,
+  right: ReadonlyMap<string, Float32Array>,
+): Story | undefined {
+  // The coarser grid lies within the finer one.
+  const rounding = [BFLOAT16, FLOAT16].find((each) =>
+    [...right].every(([name, data]) =>
+      isRoundedFrom(model.weights.get(name)?.data as Float32Array, data, each),
+    ),
+  );
+  if (rounding === undefined) return undefined;
+  const what = right.size === 1 ? ([...right.keys()][0] as string) : `${right.size} weights`;
+  return {
+    id: `precision-${rounding.name}`,
+    summary: `the model has ${what} rounded to ${rounding.name}`,
+    cure: `Convert again without quantising the weights, or allow for ${rounding.name} with --rtol.`,
+  };
+}
+
+/** Finds the epsilon that the kernels were folded with, and whether it explains all that differs. */
+function asEpsilon(
+  lab: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): Story | undefined {
+  const eps = foldedEpsilon(lab, reference, names);
+  if (eps === undefined) return undefined;
+  const other = lab.fromCheckpoint(batchNormWith(eps));
+  const close = names.every((name) => {
+    const [found, expected] = [lab.model.weights.get(name), other?.weights.get(name)];
+    if (found === undefined || expected === undefined) return false;
+    // Whoever folded it may have rounded more often than we do.
+    return found.data.every((value, i) => {
+      const wanted = expected.data[i] as number;
+      return Math.abs(value - wanted) <= 1e-4 * Math.abs(wanted) + 1e-6;
+    });
+  });
+  if (!close) return undefined;
+  return {
+    id: 'batch-norm-eps',
+    summary: `the model has BatchNorm folded with an epsilon of ${showEpsilon(eps)}, where GoogLeNet has 1e-3`,
+  };
+}
+
+/**
+ * Solves `found / expected = sqrt(variance + 1e-3) / sqrt(variance + eps)` for the channel of least
+ * variance, which tells best; then rounds, since epsilons are round numbers.
+ */
+function foldedEpsilon(
+  { model, checkpoint }: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): number | undefined {
+  const name = names.find((each) => each.endsWith('/kernel') && each !== 'fc/kernel');
+  if (name === undefined || checkpoint === null) return undefined;
+  const key = `${name.slice(0, -'/kernel'.length)}.bn.running_var`;
+  const variance = toFloat32(checkpoint.stateDict.get(key) as never);
+  const channel = variance.indexOf(Math.min(...variance));
+  const [found, expected] = [model, reference].map((each) => each.weights.get(name)?.data);
+  if (found === undefined || expected === undefined) return undefined;
+  const at = largestOf(expected, channel, variance.length);
+  const ratio = (found[at] as number) / (expected[at] as number);
+  const least = variance[channel] as number;
+  const eps = (least + BATCH_NORM_EPS) / ratio ** 2 - least;
+  return Math.max(0, Number(eps.toFixed(7)));
+}
+
+/** The index of the largest number of one output channel. */
+function largestOf(kernel: Float32Array, channel: number, channels: number): number {
+  let best = channel;
+  for (let i = channel; i < kernel.length; i += channels) {
+    if (Math.abs(kernel[i] as number) > Math.abs(kernel[best] as number)) best = i;
+  }
+  return best;
+}
+
+function asExchange(
+  { model }: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): Story | undefined {
+  const [a, b] = names;
+  if (names.length !== 2 || a === undefined || b === undefined) return undefined;
+  const is = (name: string, other: string) =>
+    sameValues(
+      model.weights.get(name)?.data as Float32Array,
+      reference.weights.get(other)?.data as Float32Array,
+    );
+  if (!is(a, b) || !is(b, a)) return undefined;
+  return { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` };
+}
+
+function asCorruption(names: readonly string[], total: number): Story {
+  const [first] = names as [string];
+  const modules = new Set(names.map((name) => name.slice(0, name.indexOf('/'))));
+  if (names.length === 1 || modules.size === 1) {
+    const where = names.length === 1 ? first : ([...modules][0] as string);
+    return {
+      id: 'corrupt-tensor',
+      where,
+      summary: `the model's ${where} is not the checkpoint's: it was corrupted after converting`,
+    };
+  }
+  return {
+    id: 'weights-differ',
+    where: first,
+    summary: `${names.length} of the model's ${total} weights are not the checkpoint's, the first is ${first}`,
+    cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
+  };
+}
+
+export function sameValues(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
