@@ -22,6 +22,8 @@ export interface LoadedModel {
   trace(batch: Float32Array, visit: LayerVisitor): Promise<Float32Array>;
   /** The names of the layers, in the order in which `trace` runs them. */
   readonly layers: readonly string[];
+  /** Puts other numbers into weights, by their names in model.json, such as `conv1/kernel`. */
+  setWeights(changes: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
 }
 
@@ -72,6 +74,15 @@ export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedMod
       return traceLayers(tf, model, input, visit);
     },
     layers: model.layers.map(({ name }) => name),
+    setWeights: (changes) => {
+      for (const variable of model.weights) {
+        const values = changes.get(variable.originalName);
+        if (values === undefined) continue;
+        tf.tidy(() => {
+          variable.write(tf.tensor(values, variable.shape as number[]));
+        });
+      }
+    },
     dispose: () => {
       model.dispose();
     },

@@ -41,10 +41,10 @@ export class Laboratory {
   readonly model: EditableModel;
   /** The layers that the network should have, at this size, with the model's transform_input. */
   readonly canonical: readonly LayerJSON[];
-  private loaded: LoadedModel | undefined;
+  private loaded: Loaded[] = [];
 
   constructor(
-    private readonly files: readonly NamedBytes[],
+    files: readonly NamedBytes[],
     readonly golden: Golden,
     /** The error below which a gap counts as closed. */
     readonly goal: number,
@@ -97,29 +97,20 @@ export class Laboratory {
     const { golden } = this;
     const input = variation.input?.(golden.input) ?? golden.input;
     const model = await this.load(variation.model);
-    try {
-      let worst = 0;
-      for (let image = 0; image < golden.shape[0]; image++) {
-        const pixels = imageNHWC({ ...golden, input }, image);
-        const visit = variation.visit && forImage(variation.visit, image);
-        const actual = visit ? await model.trace(pixels, visit) : await model.predict(pixels);
-        worst = Math.max(worst, this.rowError(image, variation.logits?.(actual) ?? actual));
-        if (!(worst <= enough)) return worst;
-      }
-      return worst;
-    } finally {
-      if (variation.model !== undefined) model.dispose();
+    let worst = 0;
+    for (let image = 0; image < golden.shape[0]; image++) {
+      const pixels = imageNHWC({ ...golden, input }, image);
+      const visit = variation.visit && forImage(variation.visit, image);
+      const actual = visit ? await model.trace(pixels, visit) : await model.predict(pixels);
+      worst = Math.max(worst, this.rowError(image, variation.logits?.(actual) ?? actual));
+      if (!(worst <= enough)) return worst;
     }
+    return worst;
   }
 
   /** Runs all images as one batch; for what depends on the whole batch. */
   async runBatch(model: EditableModel | undefined, batch: Float32Array, visit: LayerVisitor) {
-    const loaded = await this.load(model);
-    try {
-      return await loaded.trace(batch, visit);
-    } finally {
-      if (model !== undefined) loaded.dispose();
-    }
+    return (await this.load(model)).trace(batch, visit);
   }
 
   /** The relative error of one image's logits. */
@@ -141,17 +132,37 @@ export class Laboratory {
     return Math.max(...errors);
   }
 
-  private async load(model: EditableModel | undefined): Promise<LoadedModel> {
-    if (model !== undefined) return loadModel(closeModel(model));
-    this.loaded ??= await loadModel(this.files);
-    return this.loaded;
+  /** Loading takes longer than running, so that models of the same layers share one. */
+  private async load(model: EditableModel = this.model): Promise<LoadedModel> {
+    const key = JSON.stringify(model.layers);
+    const known = this.loaded.find((each) => each.key === key);
+    if (known === undefined) {
+      while (this.loaded.length >= MOST_LOADED) this.loaded.shift()?.model.dispose();
+      const loaded = await loadModel(closeModel(model));
+      this.loaded.push({ key, model: loaded, weights: model.weights });
+      return loaded;
+    }
+    const changes = [...model.weights]
+      .filter(([name, { data }]) => known.weights.get(name)?.data !== data)
+      .map(([name, { data }]) => [name, data] as const);
+    known.model.setWeights(new Map(changes));
+    known.weights = model.weights;
+    return known.model;
   }
 
   dispose(): void {
-    this.loaded?.dispose();
-    this.loaded = undefined;
+    for (const { model } of this.loaded.splice(0)) model.dispose();
   }
 }
+
+interface Loaded {
+  readonly key: string;
+  readonly model: LoadedModel;
+  /** What it holds at the moment. */
+  weights: EditableModel['weights'];
+}
+
+const MOST_LOADED = 3;
 
 /** Tells a visitor which image it sees, as the index of the batch's only one. */
 function forImage(visit: LayerVisitor, image: number): LayerVisitor {

@@ -27,19 +27,6 @@ export const topologySuspects: Lineup = function* (lab) {
   }
 };
 
-/** Pairs and orders of branches in a model whose graph is right: many, and so tried late. */
-export const branchOrders: Lineup = function* (lab) {
-  const blocks = lab.canonical.filter(({ class_name }) => class_name === 'Concatenate');
-  const jump = lab.layers?.firstJump;
-  const likely = blocks.filter(({ name }) => name === jump);
-  for (const order of PERMUTATIONS) yield reorder(lab, blocks, order);
-  for (const block of likely.length > 0 ? likely : blocks) {
-    for (const order of PERMUTATIONS) {
-      if (likely.length > 0 || isSwap(order)) yield reorder(lab, [block], order);
-    }
-  }
-};
-
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
@@ -167,40 +154,5 @@ function* concatenations(lab: Laboratory): Iterable<Suspect> {
     summary: `the model concatenates the branches of ${names.join(', ')} in another order than PyTorch`,
     cure: CONVERT_AGAIN,
     variation: { model: withLayers(lab.model, (layer) => right.get(layer.name) ?? layer) },
-  };
-}
-
-/** All orders of four branches but the natural one. */
-const PERMUTATIONS: readonly (readonly number[])[] = permutations([0, 1, 2, 3]).slice(1);
-
-function permutations(items: readonly number[]): number[][] {
-  if (items.length === 0) return [[]];
-  return items.flatMap((item) =>
-    permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
-  );
-}
-
-function isSwap(order: readonly number[]): boolean {
-  return order.filter((branch, at) => branch !== at).length === 2;
-}
-
-function reorder(lab: Laboratory, blocks: readonly LayerJSON[], order: readonly number[]): Suspect {
-  const names = new Set(blocks.map(({ name }) => name));
-  const all = blocks.length > 1;
-  const label = order.map((branch) => branch + 1).join(', ');
-  const where = all ? 'every Inception block' : (blocks[0]?.name as string);
-  return {
-    id: 'branch-order',
-    ...(all ? {} : { where }),
-    description: `branches of ${where} in the order ${label}`,
-    summary: `the branches of ${where} are in another order: ${label}`,
-    cure: TORCHVISION_GOLDEN,
-    variation: {
-      model: withLayers(lab.model, (layer) => {
-        const [inbound] = layer.inbound_nodes;
-        if (!names.has(layer.name) || inbound?.length !== 4) return layer;
-        return { ...layer, inbound_nodes: [order.map((branch) => inbound[branch] as never)] };
-      }),
-    },
   };
 }
