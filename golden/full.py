@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from capture import capture, provenance
 from files import gzipped, saved, sha256
 from truth import tensors_of
 
@@ -58,6 +59,11 @@ def patches(size, seed):
     return colours.repeat_interleave(side, 1).repeat_interleave(side, 2)[:, :size, :size]
 
 
+KINDS = (gradient, blobs, stripes, patches)
+LAYERED = [1, 3]
+"""Which of the four images the file with all layers holds."""
+
+
 def grid(size):
     line = torch.arange(size)
     return line.view(-1, 1).expand(size, size), line.view(1, -1).expand(size, size)
@@ -65,8 +71,7 @@ def grid(size):
 
 def images(size, count, seed=0):
     """`count` images of 8-bit samples, normalised the way ImageNet networks expect: [count, 3, size, size]."""
-    kinds = (gradient, blobs, stripes, patches)
-    samples = torch.stack([kinds[index % 4](size, seed + index // 4) for index in range(count)])
+    samples = torch.stack([KINDS[index % 4](size, seed + index // 4) for index in range(count)])
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     return (samples.clamp(0, 255).float() / 255 - mean) / std
 
@@ -146,9 +151,20 @@ def build():
     return model.float().eval()
 
 
-def golden(model, batch):
-    """The record of one forward pass."""
-    return {"input": batch, "logits": model(batch)}
+def golden(model, batch, checkpoint_sha256, images, layers=False):
+    """The record of one forward pass, as capture.py writes it."""
+    record = capture(model, batch, layers)
+    record["provenance"] = provenance(
+        "googlenet.pth",
+        checkpoint_sha256,
+        model.transform_input,
+        record,
+        tool="generate.py",
+        preprocessing=f"synthetic images of 8 bits, mean {list(MEAN)}, std {list(STD)}",
+        images=images,
+        checkpoint_dtype="float32",
+    )
+    return record
 
 
 # ---------------------------------------------------------------- files
@@ -169,19 +185,26 @@ def generate(manifest):
     torch.set_num_threads(1)
     manifest.begin("googlenet")
     model = build()
-    add(manifest, "googlenet.pth.gz", model.state_dict())
+    checkpoint = add(manifest, "googlenet.pth.gz", model.state_dict())
+    names = [kind.__name__ for kind in KINDS]
+
+    def record(name, batch, indices, layers=False):
+        chosen = [names[index] for index in indices]
+        add(manifest, f"googlenet.{name}golden.pth.gz", golden(model, batch, checkpoint, chosen, layers))
 
     inputs = images(224, 4)
-    add(manifest, "googlenet.golden.pth.gz", golden(model, inputs))
-    add(manifest, "googlenet.231.golden.pth.gz", golden(model, images(231, 2)[1:].clone()))
+    record("", inputs, range(4))
+    record("231.", images(231, 2)[1:].clone(), [1])
+    record("64.layers.", images(64, 4)[LAYERED].clone(), LAYERED, layers=True)
     model.transform_input = True
-    add(manifest, "googlenet.transform_input.golden.pth.gz", golden(model, inputs[[1, 3]]))
+    record("transform_input.", inputs[[1, 3]], [1, 3])
 
 
 def add(manifest, name, value):
-    """Save `value` as a gzipped zip archive."""
+    """Save `value` as a gzipped zip archive; returns the SHA-256 of the archive itself."""
     data = saved(value)
     truth = {"inflated_bytes": len(data), "inflated_sha256": sha256(data), "tensors": tensors_of(value)}
     if "logits" in value:
         truth["statistics"] = statistics(value["logits"])
     manifest.add(name, gzipped(data), truth)
+    return truth["inflated_sha256"]

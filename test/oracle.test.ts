@@ -1,14 +1,12 @@
 /**
  * Parity with a live PyTorch: fresh random networks by torchvision's own GoogLeNet, every run others.
  */
-import { execFile, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type BackendResult,
@@ -21,6 +19,7 @@ import {
   readGolden,
   verifyModel,
 } from '../src/index.js';
+import { findPython, runPython } from './helpers/python.js';
 
 /**
  * The bound on ‖Δ‖/‖ref‖, of a case and of each image. The networks are built so that rounding stays
@@ -70,10 +69,9 @@ interface Case {
 }
 
 const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
-const { PTH2TFJS_PYTHON, PTH2TFJS_SEED } = process.env;
-const python = findPython(PTH2TFJS_PYTHON);
+const { PTH2TFJS_SEED } = process.env;
+const python = findPython('parity with a live PyTorch');
 const describeWithPython = python === undefined ? describe.skip : describe;
-const run = promisify(execFile);
 let folder: string;
 
 beforeAll(() => {
@@ -81,36 +79,20 @@ beforeAll(() => {
   return () => rmSync(folder, { recursive: true });
 });
 
-/** A Python with torchvision. One that is asked for by name must have it; others may be absent. */
-function findPython(named: string | undefined): string | undefined {
-  const found = (named ? [named] : ['/usr/bin/python3', 'python3']).find(hasTorchvision);
-  if (found === undefined && named)
-    throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
-  if (found === undefined) {
-    console.warn(
-      'SKIPPED: parity with a live PyTorch, for want of torchvision; on Debian: apt-get install python3-torch python3-torchvision',
-    );
-  }
-  return found;
-}
-
-function hasTorchvision(command: string): boolean {
-  return spawnSync(command, ['-c', 'import torch, torchvision']).status === 0;
-}
-
-/** Runs a script of the package with Python, which must leave no compiled files beside it. */
-async function runPython(script: string, ...args: string[]): Promise<void> {
-  const path = fileURLToPath(new URL(`../${script}`, import.meta.url));
-  await run(python as string, ['-B', path, ...args], { maxBuffer: 2 ** 26 });
-}
-
 describeWithPython('a random network by torchvision', () => {
   const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
   const cases = new Map<string, Case>();
 
   beforeAll(async () => {
     console.info(`oracle.py draws its networks from PTH2TFJS_SEED=${seed}`);
-    await runPython('test/helpers/oracle.py', '--seed', String(seed), '--out', folder);
+    await runPython(
+      python as string,
+      'test/helpers/oracle.py',
+      '--seed',
+      String(seed),
+      '--out',
+      folder,
+    );
     const record = JSON.parse(await readFile(join(folder, 'cases.json'), 'utf8'));
     for (const found of record.cases as Case[]) cases.set(found.name, found);
   });
@@ -194,7 +176,7 @@ describeWithPython('a random network by torchvision', () => {
 describeWithPython('golden/generate.py', () => {
   it('writes the small files again, byte by byte', async (context) => {
     const out = join(folder, 'golden');
-    await runPython('golden/generate.py', '--only', 'small', '--out', out);
+    await runPython(python as string, 'golden/generate.py', '--only', 'small', '--out', out);
     const [version] = (await readdir(out)).filter((name) => name.startsWith('torch-'));
     const [fresh, kept] = [join(out, `${version}`), join(GOLDEN, `${version}`)];
     if (!existsSync(kept)) return context.skip(`there are no files of ${version} to compare with`);

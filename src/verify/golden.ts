@@ -36,7 +36,8 @@ export interface GoldenProvenance {
   readonly training: boolean | null;
 }
 
-const HINT = 'in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
+const HINT =
+  'make one with golden/capture.py, or in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
 
 function bad(message: string): Pth2tfjsError {
   return new Pth2tfjsError('golden', `the golden file ${message}`, { hint: HINT });
