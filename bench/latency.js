@@ -10,6 +10,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { importPackage, packageVersion } from '../dist/cli/import-package.js';
+import { nvidiaGPUs } from '../dist/cli/nvidia.js';
 import { convertCheckpoint, loadModel } from '../dist/src/index.js';
 import { prepareBackend } from '../dist/src/tfjs/backends.js';
 
@@ -69,7 +70,7 @@ async function time(model, batch) {
 }
 
 const { files } = await convertCheckpoint(readFileSync(checkpoint), { transformInput: false });
-const backend = await prepareBackend(backendName, { importPackage, packageVersion });
+const backend = await prepareBackend(backendName, { importPackage, packageVersion, nvidiaGPUs });
 const { device, driver, hardware } = backend.info;
 const model = await loadModel(files);
 const torch = startTorch(hardware);

@@ -7,6 +7,7 @@ import type { Verification, VerifyProgress } from '../../src/verify/index.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { importPackage, packageVersion } from '../import-package.js';
 import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
+import { nvidiaGPUs } from '../nvidia.js';
 import { statusLine } from '../progress.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
@@ -119,6 +120,7 @@ async function run(
         runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
         importPackage,
         packageVersion,
+        nvidiaGPUs,
         onProgress: ({ backend, step, done }: VerifyProgress) =>
           status.show(`${backend}: ${step} (${Math.floor(done * 100)} %)`),
       }),

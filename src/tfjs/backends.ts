@@ -56,6 +56,7 @@ export interface StartOptions {
   /** Imports an optional package. */
   readonly importPackage: ImportPackage;
   readonly packageVersion: PackageVersion;
+  readonly nvidiaGPUs: NvidiaGPUs;
 }
 
 /** How an optional package is imported, such as `webgpu`; rejects when it is absent. */
@@ -64,6 +65,12 @@ export type ImportPackage = (name: string) => Promise<unknown>;
 /** Tells an installed package's version; null where that cannot be known. */
 export type PackageVersion = (name: string) => Promise<string | null>;
 
+/** Tells the NVIDIA cards of the machine and their driver; null where there are none or it is unknown. */
+export type NvidiaGPUs = () => Promise<{
+  readonly names: readonly string[];
+  readonly driver: string | null;
+} | null>;
+
 export interface BackendOptions {
   /** Let `cuda` compute in TF32; default off. */
   readonly tf32?: boolean | undefined;
@@ -71,6 +78,8 @@ export interface BackendOptions {
   readonly importPackage?: ImportPackage | undefined;
   /** For the report; default: unknown, since a library cannot read files. */
   readonly packageVersion?: PackageVersion | undefined;
+  /** For the report; default: unknown. TensorFlow does not tell what card it computes on. */
+  readonly nvidiaGPUs?: NvidiaGPUs | undefined;
 }
 
 /** A backend that is TensorFlow.js's current one, for the whole program, until it is stopped. */
@@ -92,11 +101,21 @@ export async function prepareBackend(
   name: BackendName,
   options: BackendOptions = {},
 ): Promise<ReadyBackend> {
-  const { tf32 = false, importPackage = importOptional } = options;
-  const packageVersion = options.packageVersion ?? (async () => null);
+  const unknown = async () => null;
+  const {
+    tf32 = false,
+    importPackage = importOptional,
+    packageVersion = unknown,
+    nvidiaGPUs = unknown,
+  } = options;
   const adapter: BackendAdapter = BACKENDS[name];
   try {
-    const { info, stop } = await adapter.start({ tf32, importPackage, packageVersion });
+    const { info, stop } = await adapter.start({
+      tf32,
+      importPackage,
+      packageVersion,
+      nvidiaGPUs,
+    });
     return { info: { name, ...info }, stop: async () => stop() };
   } catch (error) {
     throw startError(name, adapter.packages, error);

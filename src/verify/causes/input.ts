@@ -64,7 +64,7 @@ function* changes(lab: Laboratory): Iterable<InputSuspect> {
 
   yield transformInput(lab, pixels, perChannel);
   const [low, high] = range(input);
-  const raw = low >= 0 && high <= 1;
+  const raw = isPixels(low, high);
   yield {
     id: raw ? 'input-not-normalized' : 'input-normalized-twice',
     description: 'the input normalised once more',
@@ -75,7 +75,7 @@ function* changes(lab: Laboratory): Iterable<InputSuspect> {
     change: normalize,
   };
   const [once, onceHigh] = range(denormalize(input));
-  const wasPixels = once >= -1e-3 && onceHigh <= 1.001;
+  const wasPixels = isPixels(once, onceHigh);
   yield {
     id: wasPixels ? 'input-not-normalized' : 'input-normalized-twice',
     description: 'the normalisation undone',
@@ -228,6 +228,11 @@ const chain =
 
 function mapChannels(pixels: number, map: (value: number, channel: number) => number): Change {
   return (input) => input.map((value, i) => map(value, Math.floor(i / pixels) % 3));
+}
+
+/** Whether values from `low` to `high` can be pixels from 0 to 1, give or take rounding. */
+function isPixels(low: number, high: number): boolean {
+  return low >= -1e-3 && high <= 1.001;
 }
 
 function range(values: Float32Array): [low: number, high: number] {

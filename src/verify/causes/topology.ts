@@ -34,7 +34,11 @@ function same(a: unknown, b: unknown): boolean {
 /** The layers that differ from the canonical ones in what they do, and those missing or too many. */
 function oddLayers(lab: Laboratory): string[] {
   const essence = (layer: LayerJSON | undefined) =>
-    layer && [layer.class_name, inputsOf(layer), ...ESSENCE.map((key) => layer.config[key])];
+    layer && [
+      layer.class_name,
+      inputsOf(layer),
+      ...Object.entries(DEFAULTS).map(([key, usual]) => layer.config[key] ?? usual),
+    ];
   const byName = (layers: readonly LayerJSON[]) =>
     new Map(layers.map((layer) => [layer.name, layer]));
   const [actual, expected] = [byName(lab.model.layers), byName(lab.canonical)];
@@ -43,16 +47,21 @@ function oddLayers(lab: Laboratory): string[] {
   );
 }
 
-const ESSENCE = [
-  'padding',
-  'strides',
-  'kernel_size',
-  'pool_size',
-  'activation',
-  'filters',
-  'units',
-  'axis',
-];
+/** What a layer does, beside its kind and its inputs; absent means Keras's default. */
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  padding: 'valid',
+  strides: [1, 1],
+  dilation_rate: [1, 1],
+  kernel_size: null,
+  pool_size: [2, 2],
+  activation: 'linear',
+  filters: null,
+  units: null,
+  use_bias: true,
+  axis: -1,
+  depth_multiplier: 1,
+  data_format: 'channels_last',
+};
 
 function conv1Padding(lab: Laboratory): Suspect | undefined {
   const names = ['conv1', 'conv1.pad'];
