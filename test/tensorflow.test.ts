@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -18,25 +18,51 @@ if (!folder) {
 async function verifyOn(...backends: string[]) {
   const child = fileURLToPath(new URL('helpers/tensorflow-child.mjs', import.meta.url));
   const args = [child, folder as string, ...backends];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
-  return { results: JSON.parse(stdout), stderr };
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 90_000 });
+  const { results, leftBehind } = JSON.parse(stdout);
+  return { results, leftBehind, stderr };
 }
 
 describe.skipIf(!folder)("TensorFlow's C library", () => {
   test('gives the logits of PyTorch, twice in one process, and says nothing beside them', async () => {
-    const { results, stderr } = await verifyOn('tensorflow', 'wasm', 'tensorflow');
-    for (const { comparison } of results) expect(comparison).toMatchObject({ passed: true });
-    const [first, , second] = results;
-    expect(first.backend).toMatchObject({ hardware: 'cpu', precision: 'float32' });
-    expect(first.backend.versions.libtensorflow).toMatch(/^2\.\d+\.\d+/);
-    expect([...Object.keys(second.backend.versions)]).toContain('libtensorflow');
+    const { results, leftBehind, stderr } = await verifyOn('tensorflow', 'wasm', 'tensorflow');
+    const manifest = join(folder as string, 'node_modules/@tensorflow/tfjs-node/package.json');
+    expect(results.map(({ backend }: { backend: { name: string } }) => backend.name)).toEqual([
+      'tensorflow',
+      'wasm',
+      'tensorflow',
+    ]);
+    for (const { comparison } of results) {
+      expect(comparison).toMatchObject({ passed: true });
+      expect(comparison.images).toHaveLength(4);
+    }
+    expect(results[2].backend).toEqual(results[0].backend);
+    expect(results[0].backend).toMatchObject({
+      hardware: 'cpu',
+      precision: 'float32',
+      versions: {
+        '@tensorflow/tfjs-node': JSON.parse(readFileSync(manifest, 'utf8')).version,
+        libtensorflow: expect.stringMatching(/^2\.\d+\.\d+/),
+      },
+    });
+    expect(leftBehind).toEqual([]);
     expect(stderr).toBe('');
   });
 
   test('is refused as cuda where there is no GPU, and not used in its place', async () => {
-    const { results } = await verifyOn('cuda');
+    const { results, leftBehind } = await verifyOn('cuda');
     // On a machine with a GPU this would be a result; the packages built here have none.
     expect(results).toEqual([{ error: expect.stringMatching(/cuda.*finds no CUDA device/) }]);
+    expect(leftBehind).toEqual([]);
+  });
+
+  // The loader keeps one library of a name: the second package would compute with the first's.
+  test.each([
+    [['tensorflow', 'cuda'], 'cuda'],
+    [['cuda', 'tensorflow'], 'tensorflow'],
+  ])('of one package is not taken for the other’s: %s', async (backends, second) => {
+    const { results } = await verifyOn(...backends);
+    expect(results[1].error).toMatch(new RegExp(`backend ${second} .*was loaded before`));
   });
 });
 

@@ -1,6 +1,16 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import type { BackendAdapter, BackendInfo, StartedBackend, StartOptions } from '../backends.js';
+import type {
+  BackendAdapter,
+  BackendInfo,
+  NvidiaGPUs,
+  StartedBackend,
+  StartOptions,
+} from '../backends.js';
 import { activate } from './activate.js';
+import { bridgeUtil, forbidTF32, isTF32Forbidden, quietLibrary } from './node-host.js';
+
+const CPU_PACKAGE = '@tensorflow/tfjs-node';
+const GPU_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
 /**
  * TensorFlow's C library through tfjs-node: `tensorflow` on the processor, `cuda` on an NVIDIA GPU.
@@ -8,134 +18,138 @@ import { activate } from './activate.js';
  * backend `tensorflow`.
  */
 export const TENSORFLOW: BackendAdapter = {
-  packages: ['@tensorflow/tfjs-node@4.22.0'],
-  start: (options) => startTensorFlow('@tensorflow/tfjs-node', options),
+  packages: [`${CPU_PACKAGE}@4.22.0`],
+  start: (options) => startTensorFlow(CPU_PACKAGE, options),
 };
 
+/** Fails where TensorFlow finds no GPU: it would quietly compute on the processor. */
 export const CUDA: BackendAdapter = {
-  packages: ['@tensorflow/tfjs-node-gpu@4.22.0'],
-  start: async (options) => {
-    const tf32 = settleTF32(options.tf32);
-    const started = await startTensorFlow('@tensorflow/tfjs-node-gpu', options);
-    return onGPU(started, tf32, options);
-  },
+  packages: [`${GPU_PACKAGE}@4.22.0`],
+  start: (options) => startTensorFlow(GPU_PACKAGE, options),
 };
+
+type Core = typeof import('@tensorflow/tfjs-core');
 
 /** What tfjs-node's backend has beside what every backend has. */
 interface NodeBackend extends KernelBackend {
   readonly binding: { readonly TF_Version: string };
-  /** Whether TensorFlow lists a device other than the processor. */
+  readonly isGPUPackage: boolean;
+  /** Whether TensorFlow lists a GPU among its devices, and so computes on it. */
   readonly isUsingGpuDevice: boolean;
 }
 
-/** Each package registers its backend when it is first imported, and only then. */
-const factories = new Map<string, () => KernelBackend | Promise<KernelBackend>>();
+/** What tfjs-node exports, as far as it is read here. */
+interface NodePackage {
+  readonly default?: NodePackage;
+  readonly version?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The package whose library this process holds: no library is ever unloaded. A package registers its
+ * backend when it is first imported, and only then, so the factory is kept for the next start.
+ */
+let loaded: { readonly name: string; readonly factory: () => KernelBackend } | undefined;
 
 async function startTensorFlow(name: string, options: StartOptions): Promise<StartedBackend> {
+  if (loaded !== undefined && loaded.name !== name) throw occupied(loaded.name, name);
   const core = await import('@tensorflow/tfjs-core');
-  bridgeUtil();
-  environment().TF_CPP_MIN_LOG_LEVEL ??= '2';
-  await withoutWarnings(() => options.importPackage(name));
-  const registered = core.findBackendFactory('tensorflow');
-  const factory = factories.get(name) ?? registered;
-  if (registered === null && factory) core.registerBackend('tensorflow', factory);
-  if (factory) factories.set(name, factory);
-  await activate('tensorflow');
-  const { binding } = core.backend() as NodeBackend;
-  const version = await options.packageVersion(name);
+  // Who registered it before us goes on using it.
+  const isOurs = core.findBackendFactory('tensorflow') === null;
+  if (name === GPU_PACKAGE && !options.tf32) forbidTF32(loaded === undefined && isOurs);
+  quietLibrary();
+  const restoreUtil = bridgeUtil();
+  const stop = () => {
+    if (isOurs && core.findBackendFactory('tensorflow') !== null) core.removeBackend('tensorflow');
+    restoreUtil();
+  };
+  try {
+    const version = await register(core, name, options);
+    const backend = await activateOwn(name);
+    return { info: await describe(core, name, version, backend, options.nvidiaGPUs), stop };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+/** @returns the package's version, where it tells */
+async function register(
+  core: Core,
+  name: string,
+  { importPackage }: StartOptions,
+): Promise<string | undefined> {
+  const found = (await withoutWarnings(core, () => importPackage(name))) as NodePackage;
+  if (loaded !== undefined && core.findBackendFactory('tensorflow') === null) {
+    core.registerBackend('tensorflow', loaded.factory);
+  }
+  return (found.default ?? found).version?.['tfjs-node'];
+}
+
+async function activateOwn(name: string): Promise<NodeBackend> {
+  const core = await activate('tensorflow');
+  const backend = core.backend() as NodeBackend;
+  const registered = backend.isGPUPackage ? GPU_PACKAGE : CPU_PACKAGE;
+  const factory = core.findBackendFactory('tensorflow') as () => KernelBackend;
+  loaded ??= { name: registered, factory };
+  if (registered !== name) throw occupied(registered, name);
+  return backend;
+}
+
+/**
+ * The dynamic loader knows the libraries of both packages by one name: it would hand the one that
+ * lies in memory to the other package, too, which would then compute elsewhere than it says.
+ */
+function occupied(first: string, second: string): Error {
+  return new Error(
+    `${first} was loaded before, and its TensorFlow library would compute in place of that of ${second}; use one of the two in a process`,
+  );
+}
+
+async function describe(
+  core: Core,
+  name: string,
+  version: string | undefined,
+  { binding, isUsingGpuDevice }: NodeBackend,
+  nvidiaGPUs: NvidiaGPUs,
+): Promise<Omit<BackendInfo, 'name'>> {
+  if (name === GPU_PACKAGE && !isUsingGpuDevice) throw new Error(NO_DEVICE);
+  const versions = {
+    '@tensorflow/tfjs-core': core.version_core,
+    ...(version === undefined ? {} : { [name]: version }),
+    libtensorflow: binding.TF_Version,
+  };
+  if (!isUsingGpuDevice) {
+    const device = 'TensorFlow C library';
+    return { device, driver: null, hardware: 'cpu', precision: 'float32', versions };
+  }
+  const found = await nvidiaGPUs();
+  const forbidden = isTF32Forbidden();
   return {
-    info: {
-      device: 'TensorFlow C library',
-      driver: null,
-      hardware: 'cpu',
-      precision: 'float32',
-      versions: {
-        '@tensorflow/tfjs-core': core.version_core,
-        ...(version === null ? {} : { [name]: version }),
-        libtensorflow: binding.TF_Version,
-      },
-    },
-    stop: () => core.removeBackend('tensorflow'),
+    device: `${nameOf(found?.names ?? [])}, TF32 ${forbidden ? 'off' : 'allowed'}`,
+    driver: found?.driver ?? null,
+    hardware: 'gpu',
+    precision: forbidden ? 'float32' : 'tf32',
+    versions,
   };
 }
 
-/** @throws Error when the work would fall back on the processor */
-async function onGPU(
-  { info, stop }: StartedBackend,
-  tf32: boolean,
-  { nvidiaGPUs }: StartOptions,
-): Promise<StartedBackend> {
-  const core = await import('@tensorflow/tfjs-core');
-  if (!(core.backend() as NodeBackend).isUsingGpuDevice) {
-    await stop();
-    throw new Error(NO_DEVICE);
-  }
-  const found = await nvidiaGPUs();
-  const gpu: Omit<BackendInfo, 'name'> = {
-    ...info,
-    device: `${found?.names.join(' and ') || 'CUDA device'}, TF32 ${tf32 ? 'allowed' : 'off'}`,
-    driver: found?.driver ?? null,
-    hardware: 'gpu',
-    precision: tf32 ? 'tf32' : 'float32',
-  };
-  return { info: gpu, stop };
+/** TensorFlow takes one of the machine's GPUs, and tfjs-node does not tell which. */
+function nameOf(gpus: readonly string[]): string {
+  const kinds = [...new Set(gpus)];
+  if (kinds.length > 1) return `one of ${kinds.join(', ')}`;
+  return kinds[0] ?? 'CUDA device';
 }
 
 const NO_DEVICE =
-  'TensorFlow finds no CUDA device and would compute on the processor; it needs an NVIDIA driver, CUDA 11.2 and cuDNN 8.1, and a process without the backend tensorflow';
+  'TensorFlow finds no CUDA device and would compute on the processor; it needs an NVIDIA GPU and its driver, CUDA 11.2 and cuDNN 8.1';
 
-/**
- * Forbids TF32 unless it is allowed, before the libraries load that read the variable.
- * @returns whether TF32 will be used, on cards that have it
- */
-function settleTF32(allowed: boolean): boolean {
-  const env = environment();
-  if (!allowed) env.NVIDIA_TF32_OVERRIDE = '0';
-  return env.NVIDIA_TF32_OVERRIDE !== '0';
-}
-
-/** What this file needs of Node's `process`. */
-interface NodeProcess {
-  readonly env: Environment;
-  getBuiltinModule?(name: string): LegacyUtil | undefined;
-}
-
-interface Environment {
-  NVIDIA_TF32_OVERRIDE?: string;
-  TF_CPP_MIN_LOG_LEVEL?: string;
-}
-
-interface LegacyUtil {
-  isNullOrUndefined?(value: unknown): boolean;
-  isArray?(value: unknown): boolean;
-}
-
-function nodeProcess(): NodeProcess | undefined {
-  return (globalThis as { readonly process?: NodeProcess }).process;
-}
-
-function environment(): Environment {
-  return nodeProcess()?.env ?? {};
-}
-
-/**
- * tfjs-node 4.22 calls two functions of Node's util whenever it reads a tensor: Node 23 dropped the
- * first, and warns of the second.
- */
-function bridgeUtil(): void {
-  const util = nodeProcess()?.getBuiltinModule?.('node:util');
-  if (util === undefined) return;
-  util.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  util.isArray = Array.isArray;
-}
-
-/** The package brings backends along that are registered already, and warns of each. */
-async function withoutWarnings<T>(work: () => Promise<T>): Promise<T> {
-  const { warn } = globalThis.console;
-  globalThis.console.warn = () => undefined;
+/** The package brings TensorFlow.js along once more, which warns of each kernel that is there already. */
+async function withoutWarnings<T>({ env }: Core, work: () => Promise<T>): Promise<T> {
+  const before = env().getBool('PROD');
+  env().set('PROD', true);
   try {
     return await work();
   } finally {
-    globalThis.console.warn = warn;
+    env().set('PROD', before);
   }
 }

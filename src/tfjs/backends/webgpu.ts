@@ -48,6 +48,8 @@ interface AdapterInfo {
 }
 
 interface Device {
+  readonly queue: { onSubmittedWorkDone(): Promise<void> };
+  readonly lost: Promise<unknown>;
   destroy(): void;
 }
 
@@ -106,9 +108,11 @@ async function startBackend(
       precision: 'float32',
       versions: { '@tensorflow/tfjs-core': core.version_core, ...versions },
     },
-    stop: () => {
+    stop: async () => {
+      await device.queue.onSubmittedWorkDone();
       core.removeBackend('webgpu');
       device.destroy();
+      await device.lost;
       removeWebGPU();
     },
   };
