@@ -138,7 +138,8 @@ function startError(name: BackendName, packages: readonly string[], error: unkno
 }
 
 /** Whether an import failed because this very package is absent, and not something inside it. */
-function isMissing(error: unknown, name: string): boolean {
+function isMissing(error: unknown, spec: string): boolean {
+  const name = spec.replace(/(?<=.)@.*$/, '');
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   return /MODULE_NOT_FOUND$/.test(String(code)) && String(message).includes(`'${name}'`);
 }
