@@ -112,7 +112,11 @@ async function interrogate(lab: Laboratory, { failing, options }: Failure): Prom
 async function measure(lab: Laboratory, suspect: Suspect, before: number): Promise<Finding> {
   try {
     if (suspect.measure !== undefined) return await suspect.measure(lab, before);
-    return { error: await lab.error(suspect.variation ?? {}) };
+    const { variation = {} } = suspect;
+    const error = await lab.error(variation);
+    if (error > lab.goal || variation.input === undefined) return { error };
+    // What turns the images may come to the same logits as what turns the kernels.
+    return (await lab.explainsLayer(variation.input)) ? { error } : { error, convicted: false };
   } catch {
     return { error: NaN, convicted: false };
   }

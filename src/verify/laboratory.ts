@@ -11,9 +11,9 @@ import {
   withWeights,
 } from '../tfjs/editable-model.js';
 import { type LayerVisitor, type LoadedModel, loadModel } from '../tfjs/load.js';
-import { compareLogits } from './compare.js';
-import { type Golden, imageNHWC } from './golden.js';
-import type { LayerReport } from './layers.js';
+import { compareLogits, measureErrors } from './compare.js';
+import { batchNHWC, type Golden, imageNHWC } from './golden.js';
+import { type LayerReport, toNCHW } from './layers.js';
 
 /** What is done otherwise in a trial. */
 export interface Variation {
@@ -54,8 +54,7 @@ export class Laboratory {
     readonly checkpoint: Weights | null,
   ) {
     this.model = openModel(files);
-    const { topology } = this.describe();
-    this.canonical = (topology as { config: { layers: LayerJSON[] } }).config.layers;
+    this.canonical = this.layersFor(golden.shape[2]);
   }
 
   /** Whether the model has a transform_input layer. */
@@ -63,10 +62,16 @@ export class Laboratory {
     return this.model.layers.some(({ name }) => name === 'transform_input');
   }
 
-  private describe(): ModelDescription {
+  /** The layers that the network should have for images of another size. */
+  layersFor(imageSize: number): readonly LayerJSON[] {
+    const { topology } = this.describe(imageSize);
+    return (topology as { config: { layers: LayerJSON[] } }).config.layers;
+  }
+
+  private describe(imageSize: number): ModelDescription {
     const kernel = this.model.weights.get('inception3a.branch3.1/kernel')?.shape[0];
     return describeModel({
-      imageSize: this.golden.shape[2],
+      imageSize,
       numClasses: this.golden.numClasses,
       branch3Kernel: kernel === 5 ? 5 : 3,
       transformInput: this.transformInput,
@@ -77,7 +82,7 @@ export class Laboratory {
   fromCheckpoint(batchNorm?: BatchNorm): EditableModel | null {
     if (this.checkpoint === null) return null;
     const { stateDict, branch3Kernel } = this.checkpoint;
-    const { weights: specs } = this.describe();
+    const { weights: specs } = this.describe(this.golden.shape[2]);
     const { data } = computeWeights(stateDict, specs, branch3Kernel, batchNorm);
     const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
     let at = 0;
@@ -106,6 +111,21 @@ export class Laboratory {
       if (!(worst <= enough)) return worst;
     }
     return worst;
+  }
+
+  /** Whether an input also gives the first recorded layer that differs, and not only the logits. */
+  async explainsLayer(input: (values: Float32Array) => Float32Array): Promise<boolean> {
+    const layer = this.layers?.firstJump;
+    const recorded = this.golden.activations.get(layer ?? '');
+    if (recorded === undefined) return true;
+    let error = Infinity;
+    const batch = batchNHWC({ ...this.golden, input: input(this.golden.input) });
+    await this.runBatch(undefined, batch, async (name, shape, read) => {
+      if (name !== layer) return undefined;
+      error = measureErrors(recorded.data, toNCHW(await read(), shape)).relativeError;
+      return undefined;
+    });
+    return error <= this.goal;
   }
 
   /** Runs all images as one batch; for what depends on the whole batch. */

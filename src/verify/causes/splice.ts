@@ -12,21 +12,26 @@ export const oneLayer: Lineup = function* ({ golden, layers, model, checkpoint }
   const layer = layers?.firstJump ?? '';
   const recorded = golden.activations.get(layer);
   if (recorded === undefined || !model.weights.has(`${layer}/kernel`)) return;
-  const ours = checkpoint === null ? 'the model' : 'PyTorch, or the golden file';
+  const proved = checkpoint !== null;
   yield {
     id: 'corrupt-tensor',
     where: layer,
     description: `PyTorch's output in place of ${layer}`,
-    summary: `a tensor of ${layer} is corrupted in ${ours}`,
-    cure:
-      checkpoint === null
-        ? CONVERT_AGAIN
-        : 'The model agrees with the checkpoint: look at what PyTorch loaded.',
-    measure: (lab) => spliced(lab, layer, recorded),
+    summary: `a tensor of ${layer} is corrupted`,
+    cure: proved
+      ? 'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.'
+      : CONVERT_AGAIN,
+    measure: (lab) => spliced(lab, layer, recorded, proved),
   };
 };
 
-async function spliced(lab: Laboratory, layer: string, recorded: Activation): Promise<Finding> {
+/** @param proved whether the model's own weights are known to be right */
+async function spliced(
+  lab: Laboratory,
+  layer: string,
+  recorded: Activation,
+  proved: boolean,
+): Promise<Finding> {
   const right = toNHWC(recorded.data, recorded.shape);
   const length = right.length / lab.golden.shape[0];
   const channels = recorded.shape[1] as number;
@@ -40,11 +45,14 @@ async function spliced(lab: Laboratory, layer: string, recorded: Activation): Pr
   const error = await lab.error({ visit });
   const where = changes.tensorOf(layer);
   const odd = changes.changed();
+  // Where all of the first layer differs, it may as well have been given another input.
+  if (layer === 'conv1' && odd.length > channels / 2) return { error, convicted: false };
   const which = odd.length < channels ? ` (${channelList(odd)} of ${channels})` : '';
+  const what = proved ? "is not in PyTorch's network what it is in the checkpoint" : 'is corrupted';
   return {
     error,
     where,
-    summary: `${where} is corrupted${which}: everything after ${layer} agrees once its output is PyTorch's`,
+    summary: `${where} ${what}${which}: everything after ${layer} agrees once its output is PyTorch's`,
   };
 }
 

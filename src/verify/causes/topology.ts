@@ -1,3 +1,4 @@
+import { MIN_IMAGE_SIZE, STAGES } from '../../googlenet/architecture.js';
 import {
   type EditableModel,
   inputsOf,
@@ -13,8 +14,9 @@ import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './
  */
 export const topologySuspects: Lineup = function* (lab) {
   const odd = oddLayers(lab);
-  const suspects = [conv1Padding(lab), poolCeilMode(lab), ...concatenations(lab)];
-  for (const suspect of suspects) if (suspect !== undefined) yield suspect;
+  yield* conv1Padding(lab);
+  yield* poolCeilMode(lab);
+  yield* concatenations(lab);
   if (odd.length > 0) {
     yield {
       id: 'topology',
@@ -63,7 +65,7 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   data_format: 'channels_last',
 };
 
-function conv1Padding(lab: Laboratory): Suspect | undefined {
+function* conv1Padding(lab: Laboratory): Iterable<Suspect> {
   const names = ['conv1', 'conv1.pad'];
   const canonical = lab.canonical.filter(({ name }) => names.includes(name));
   const actual = lab.model.layers.filter(({ name }) => names.includes(name));
@@ -71,7 +73,7 @@ function conv1Padding(lab: Laboratory): Suspect | undefined {
     layers.map(({ class_name, config }) => [class_name, config.padding, config.strides]);
   const id = 'conv1-padding';
   if (!same(essence(canonical), essence(actual))) {
-    return {
+    yield {
       id,
       where: 'conv1',
       description: 'conv1 padded by 3 on every side',
@@ -79,24 +81,44 @@ function conv1Padding(lab: Laboratory): Suspect | undefined {
       cure: CONVERT_AGAIN,
       variation: { model: replaceLayers(lab.model, names, canonical) },
     };
+    return;
   }
-  const size = lab.golden.shape[2] + (lab.golden.shape[2] % 2);
-  const padding = (Math.ceil(size / 2) - 1) * 2 + 7 - lab.golden.shape[2];
+  const size = lab.golden.shape[2];
+  const padding = (Math.ceil(size / 2) - 1) * 2 + 7 - size;
   const sides = [Math.floor(padding / 2), padding - Math.floor(padding / 2)];
-  return {
-    id,
-    where: 'conv1',
+  const rest = { id, where: 'conv1', cure: TORCHVISION_GOLDEN };
+  yield {
+    ...rest,
     description: 'conv1 padded as `same`',
-    summary: "the golden file's network pads conv1 as `same`, which starts one pixel off",
-    cure: TORCHVISION_GOLDEN,
-    variation: {
-      model: withLayers(lab.model, (layer) =>
-        layer.name === 'conv1.pad'
-          ? { ...layer, config: { ...layer.config, padding: [sides, sides] } }
-          : layer,
-      ),
-    },
+    summary: "PyTorch's network pads conv1 as `same`, which starts one pixel off",
+    variation: { model: padConv1(lab.model, sides) },
   };
+  // Without padding all is as with images that are smaller by it.
+  if (size - 6 < MIN_IMAGE_SIZE) return;
+  yield {
+    ...rest,
+    description: 'conv1 without padding',
+    summary: "PyTorch's network does not pad conv1",
+    variation: { model: padConv1(poolsOf(lab.model, lab.layersFor(size - 6)), [0, 0]) },
+  };
+}
+
+function padConv1(model: EditableModel, sides: readonly number[]): EditableModel {
+  return withLayers(model, (layer) =>
+    layer.name === 'conv1.pad'
+      ? { ...layer, config: { ...layer.config, padding: [sides, sides] } }
+      : layer,
+  );
+}
+
+/** The model with its pools padded as those of other layers. */
+function poolsOf(model: EditableModel, layers: readonly LayerJSON[]): EditableModel {
+  const paddings = new Map(layers.map(({ name, config }) => [name, config.padding]));
+  return withLayers(model, (layer) =>
+    isStridedPool(layer)
+      ? { ...layer, config: { ...layer.config, padding: paddings.get(layer.name) } }
+      : layer,
+  );
 }
 
 /** Replaces the layers of these names, which lie together, and keeps who reads from whom. */
@@ -110,36 +132,59 @@ function replaceLayers(
   return { ...model, layers: [...rest.slice(0, at), ...layers, ...rest.slice(at)] };
 }
 
-function poolCeilMode(lab: Laboratory): Suspect | undefined {
+function* poolCeilMode(lab: Laboratory): Iterable<Suspect> {
   const paddings = (layers: readonly LayerJSON[]) =>
     new Map(layers.filter(isStridedPool).map(({ name, config }) => [name, config.padding]));
   const [actual, canonical] = [paddings(lab.model.layers), paddings(lab.canonical)];
-  const odd = [...canonical].filter(([name, padding]) => actual.get(name) !== padding);
-  const setPadding = (padding: (name: string) => unknown): EditableModel =>
-    withLayers(lab.model, (layer) =>
-      isStridedPool(layer)
-        ? { ...layer, config: { ...layer.config, padding: padding(layer.name) } }
-        : layer,
-    );
+  const odd = [...canonical.keys()].filter((name) => actual.get(name) !== canonical.get(name));
+  const id = 'pool-ceil-mode';
   if (odd.length > 0) {
-    const names = odd.map(([name]) => name);
-    return {
-      id: 'pool-ceil-mode',
-      ...(names.length === 1 ? { where: names[0] as string } : {}),
+    yield {
+      id,
+      where: odd.length === 1 ? odd[0] : undefined,
       description: 'pools with ceil_mode',
-      summary: `the model's pools lack PyTorch's ceil_mode: ${names.join(', ')}`,
+      summary: `the model's pools lack PyTorch's ceil_mode: ${odd.join(', ')}`,
       cure: CONVERT_AGAIN,
-      variation: { model: setPadding((name) => canonical.get(name)) },
+      variation: { model: poolsOf(lab.model, lab.canonical) },
+    };
+    return;
+  }
+  const hanging = [...canonical.keys()].filter((name) => canonical.get(name) === 'same');
+  const all = [...canonical.keys()];
+  for (const floored of hanging.length > 1 ? [all, ...hanging.map((name) => [name])] : [hanging]) {
+    if (floored.length === 0) continue;
+    const one = floored.length === 1 ? (floored[0] as string) : undefined;
+    yield {
+      id,
+      where: one,
+      description: `${one ?? 'pools'} without ceil_mode`,
+      summary: `${one ? `${one} in PyTorch's network` : "PyTorch's network"} pools without ceil_mode`,
+      cure: TORCHVISION_GOLDEN,
+      variation: { model: floorPools(lab.model, floored, lab.golden.shape[2]) },
     };
   }
-  if (![...canonical.values()].includes('same')) return undefined;
-  return {
-    id: 'pool-ceil-mode',
-    description: 'pools without ceil_mode',
-    summary: "the golden file's network pools without ceil_mode",
-    cure: TORCHVISION_GOLDEN,
-    variation: { model: setPadding(() => 'valid') },
-  };
+}
+
+/** Pools some without ceil_mode; those after them meet other sizes, and are padded for these. */
+function floorPools(
+  model: EditableModel,
+  floored: readonly string[],
+  imageSize: number,
+): EditableModel {
+  const paddings = new Map<string, string>();
+  let size = Math.floor((imageSize - 1) / 2) + 1;
+  for (const stage of STAGES) {
+    if (stage.type !== 'pool') continue;
+    const { name, kernel, stride } = stage;
+    const fits = (size - kernel) % stride === 0 || floored.includes(name);
+    paddings.set(name, fits ? 'valid' : 'same');
+    size = Math[fits ? 'floor' : 'ceil']((size - kernel) / stride) + 1;
+  }
+  return withLayers(model, (layer) =>
+    isStridedPool(layer)
+      ? { ...layer, config: { ...layer.config, padding: paddings.get(layer.name) } }
+      : layer,
+  );
 }
 
 function isStridedPool({ class_name, config }: LayerJSON): boolean {

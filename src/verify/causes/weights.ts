@@ -9,7 +9,6 @@ import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 export const weightSuspects: Lineup = function* (lab) {
   const { weights } = lab.model;
   const broken = [...weights].filter(([, { data }]) => !data.every(Number.isFinite));
-  if (broken.length > 0) yield notFinite(broken);
   const constants = transformConstants(lab);
   if (constants !== undefined) yield constants;
   const reference = lab.fromCheckpoint();
@@ -17,21 +16,23 @@ export const weightSuspects: Lineup = function* (lab) {
     const differing = differingWeights(lab.model, reference);
     if (differing.size > 0) yield explainChange(lab, reference, differing);
   } else {
+    if (broken.length > 0) yield notFinite(broken);
     for (const rounding of [BFLOAT16, FLOAT16]) yield* roundedWeights(lab, rounding);
   }
 };
 
+/** Without the checkpoint's weights nothing closes the gap, but no weight of a sound model is so. */
 function notFinite(broken: readonly (readonly [string, { data: Float32Array }])[]): Suspect {
   const [name] = broken[0] as (typeof broken)[number];
-  const more = broken.length > 1 ? ` and ${broken.length - 1} others` : '';
+  const one = broken.length === 1;
   const zeroed = new Map(
     broken.map(([key, { data }]) => [key, data.map((x) => (Number.isFinite(x) ? x : 0))]),
   );
   return {
-    id: 'corrupt-tensor',
-    where: name,
+    id: one ? 'corrupt-tensor' : 'weights-not-finite',
+    where: one ? name : undefined,
     description: 'weights that are no number taken as 0',
-    summary: `the model's ${name}${more} holds values that are infinite or no number`,
+    summary: `the model's ${name}${one ? '' : ` and ${broken.length - 1} other weights`} ${one ? 'holds' : 'hold'} values that are infinite or no number`,
     cure: `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`,
     measure: async (lab) => ({
       error: await lab.error({ model: withWeights(lab.model, zeroed) }),

@@ -1,0 +1,259 @@
+/**
+ * The validator is validated: faults of every kind are planted, one at a time, in a pair that agrees.
+ * It must catch all of them, and call by their names those that it has a name for. The faults share
+ * no code with the causes that it looks for.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  convertCheckpoint,
+  type Golden,
+  isPth2tfjsError,
+  readCheckpoint,
+  readGolden,
+  type TensorView,
+  toFloat32,
+  type Verification,
+  type VerifyOptions,
+  verifyModel,
+} from '../src/index.js';
+import {
+  FAULTS,
+  type Fault,
+  MAIN_FAULTS,
+  type Pair,
+  type Sound,
+  soundFolding,
+} from './helpers/faults.js';
+
+/** As in oracle.test.ts: such networks keep rounding below 5e-6. */
+const SOUND_BOUND = 2e-5;
+
+/** Of the faults that have a name, at least this share must get it. */
+const NAMED_SHARE = 0.9;
+
+const { PTH2TFJS_PYTHON, PTH2TFJS_SEED, PTH2TFJS_FAULTS } = process.env;
+
+/** `PTH2TFJS_FAULTS=all` plants those that take long, too, and tells the score with less knowledge. */
+const ALL = PTH2TFJS_FAULTS === 'all';
+const PLANTED = ALL ? FAULTS : MAIN_FAULTS;
+
+const seed = Number(PTH2TFJS_SEED ?? 20_141_017);
+const python = findPython(PTH2TFJS_PYTHON);
+const describeWithPython = python === undefined ? describe.skip : describe;
+
+/** A Python with torchvision. One that is asked for by name must have it; others may be absent. */
+function findPython(named: string | undefined): string | undefined {
+  const found = (named ? [named] : ['/usr/bin/python3', 'python3']).find(
+    (command) => spawnSync(command, ['-c', 'import torch, torchvision']).status === 0,
+  );
+  if (found === undefined && named)
+    throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
+  if (found === undefined) {
+    console.warn(
+      'SKIPPED: the validator against planted faults, for want of torchvision; on Debian: apt-get install python3-torch python3-torchvision',
+    );
+  }
+  return found;
+}
+
+/** What the validator is told beside the model, the input and the logits. */
+interface Knowledge {
+  readonly checkpoint: boolean;
+  readonly activations: boolean;
+}
+
+const EVERYTHING: Knowledge = { checkpoint: true, activations: true };
+
+/** How a fault came out. */
+interface Outcome {
+  readonly fault: Fault;
+  readonly verification: Verification | null;
+  /** `model: …`, where the pair was refused before anything was compared. */
+  readonly refusal: string | null;
+  readonly milliseconds: number;
+}
+
+async function examine(fault: Fault, sound: Sound, knowledge: Knowledge): Promise<Outcome> {
+  const pair = await fault.plant(sound);
+  const started = performance.now();
+  const outcome = await verify(pair, sound, knowledge)
+    .then((verification) => ({ verification, refusal: null }))
+    .catch((error: unknown) => {
+      if (!isPth2tfjsError(error)) throw error;
+      return { verification: null, refusal: `${error.code}: ${error.message}` };
+    });
+  return { fault, ...outcome, milliseconds: performance.now() - started };
+}
+
+function verify({ files, golden }: Pair, sound: Sound, knowledge: Knowledge) {
+  const known = knowledge.activations ? golden : { ...golden, activations: new Map() };
+  const options: VerifyOptions = { allowOtherCheckpoint: true };
+  return verifyModel(
+    files,
+    known,
+    knowledge.checkpoint ? { ...options, checkpoint: sound.checkpoint } : options,
+  );
+}
+
+const isCaught = ({ verification, refusal }: Outcome) =>
+  refusal !== null || verification?.passed === false;
+
+const causeOf = ({ verification }: Outcome) => verification?.diagnosis?.cause ?? null;
+
+const VOCABULARY = new Set(FAULTS.flatMap(({ nameable }) => nameable?.id ?? []));
+
+/** Whether a fault that has no name got that of another one. */
+const isMisnamed = (outcome: Outcome) => VOCABULARY.has(causeOf(outcome)?.id ?? '');
+
+function isNamed(outcome: Outcome): boolean {
+  const [expected, cause] = [outcome.fault.nameable, causeOf(outcome)];
+  if (expected === null || cause === null || cause.id !== expected.id) return false;
+  return expected.where === undefined || cause.where === expected.where;
+}
+
+// ---------------------------------------------------------------- the score
+
+const COLUMNS = ['fault', 'place', 'error', 'first jump', 'called', ''] as const;
+
+function scoreTable(outcomes: readonly Outcome[]): string {
+  const rows = [COLUMNS, ...outcomes.map(scoreRow)];
+  const widths = COLUMNS.map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
+  const lines = rows.map((row) =>
+    row.map((cell, i) => cell.padEnd(widths[i] as number)).join('  '),
+  );
+  return [...lines.map((line) => line.trimEnd()), totals(outcomes)].join('\n');
+}
+
+function scoreRow(outcome: Outcome): string[] {
+  const { fault, verification, refusal } = outcome;
+  const [result] = verification?.results ?? [];
+  const cause = causeOf(outcome);
+  return [
+    fault.name,
+    fault.place,
+    result ? result.comparison.required.rtol.toExponential(1) : (refusal?.split(':')[0] ?? ''),
+    result?.layers?.firstJump ?? '',
+    cause === null ? '' : [cause.id, cause.where].filter(Boolean).join(' '),
+    verdict(outcome),
+  ];
+}
+
+function verdict(outcome: Outcome): string {
+  if (!isCaught(outcome)) return 'MISSED';
+  const { nameable } = outcome.fault;
+  if (nameable === null) return isMisnamed(outcome) ? 'ok, has another name' : 'ok';
+  if (isNamed(outcome)) return 'ok';
+  return `NOT ${[nameable.id, nameable.where].filter(Boolean).join(' ')}`;
+}
+
+function totals(outcomes: readonly Outcome[]): string {
+  const nameable = outcomes.filter(({ fault }) => fault.nameable !== null);
+  const count = (all: readonly Outcome[], test: (outcome: Outcome) => boolean) =>
+    `${all.filter(test).length}/${all.length}`;
+  const nameless = outcomes.filter(({ fault }) => fault.nameable === null);
+  const seconds = outcomes.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000;
+  return [
+    `caught ${count(outcomes, isCaught)}, named ${count(nameable, isNamed)}`,
+    `given a wrong name ${count(nameless, isMisnamed)}, in ${seconds.toFixed(0)} s`,
+  ].join(', ');
+}
+
+// ---------------------------------------------------------------- the faults
+
+describeWithPython('the validator, with a fault planted', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-faults-'));
+  const outcomes: Outcome[] = [];
+  let sound: Sound;
+
+  beforeAll(async () => {
+    console.info(`fault-checkpoints.py draws its network from PTH2TFJS_SEED=${seed}`);
+    const script = fileURLToPath(new URL('helpers/fault-checkpoints.py', import.meta.url));
+    const options = ['--seed', String(seed), '--out', folder];
+    await promisify(execFile)(python as string, ['-B', script, ...options]);
+    sound = await readSound(folder);
+  });
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+    if (outcomes.length > 0) console.info(scoreTable(outcomes));
+  });
+
+  it('has many faults, whose names differ', () => {
+    expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length);
+    expect(PLANTED.length).toBeGreaterThanOrEqual(40);
+    expect(PLANTED.filter(({ nameable }) => nameable !== null).length).toBeGreaterThanOrEqual(30);
+  });
+
+  it.each(['plain', 'transformed'] as const)('passes the %s pair without one', async (pair) => {
+    expectSound(await verify(sound[pair], sound, EVERYTHING));
+  });
+
+  it('passes weights that the faults fold rightly', async () => {
+    expectSound(await verify(soundFolding(sound), sound, EVERYTHING));
+  });
+
+  describe('catches', () => {
+    it.each(PLANTED.map((fault) => [fault.name, fault] as const))('%s', async (_, fault) => {
+      const outcome = await examine(fault, sound, EVERYTHING);
+      outcomes.push(outcome);
+      expect(isCaught(outcome), 'caught').toBe(true);
+      if (fault.jump === undefined || outcome.verification === null) return;
+      expect(outcome.verification.results[0]?.layers?.firstJump).toBe(fault.jump);
+    });
+  });
+
+  it('calls at least nine of ten by their names', () => {
+    const nameable = outcomes.filter(({ fault }) => fault.nameable !== null);
+    expect(nameable).not.toHaveLength(0);
+    const missed = nameable.filter((outcome) => !isNamed(outcome)).map(({ fault }) => fault.name);
+    expect(missed.length, missed.join('; ')).toBeLessThanOrEqual(
+      (1 - NAMED_SHARE) * nameable.length,
+    );
+  });
+
+  // Of no importance to whether the validator is right: what it can still tell when it is told less.
+  it.runIf(ALL).each([
+    ['no checkpoint', { checkpoint: false, activations: true }],
+    ['neither checkpoint nor activations', { checkpoint: false, activations: false }],
+  ])('tells its score with %s', { timeout: 900_000 }, async (what, knowledge) => {
+    const less: Outcome[] = [];
+    for (const fault of PLANTED) less.push(await examine(fault, sound, knowledge));
+    console.info(`with ${what}:\n${scoreTable(less)}`);
+  });
+});
+
+function expectSound({ passed, diagnosis, results: [result] }: Verification): void {
+  expect(passed).toBe(true);
+  expect(diagnosis).toBeNull();
+  expect(result?.comparison.required.rtol).toBeLessThan(SOUND_BOUND);
+  expect(result?.layers?.firstJump).toBeNull();
+  expect(result?.layers?.unmatched).toEqual([]);
+}
+
+async function readSound(folder: string): Promise<Sound> {
+  const checkpoint = await readFile(join(folder, 'base.pth'));
+  const spoilt = async (name: string): Promise<Golden> =>
+    readGolden(await readFile(join(folder, `${name}.golden.pth`)));
+  const pair = async (golden: string, transformInput: boolean): Promise<Pair> => {
+    const { files } = await convertCheckpoint(checkpoint, { imageSize: 96, transformInput });
+    return { files, golden: await spoilt(golden) };
+  };
+  const { value } = await readCheckpoint(checkpoint);
+  const tensors = [...(value as ReadonlyMap<string, TensorView>)].map(
+    ([key, tensor]) => [key, toFloat32(tensor)] as const,
+  );
+  return {
+    plain: await pair('base', false),
+    transformed: await pair('transform', true),
+    checkpoint,
+    tensors: new Map(tensors),
+    spoilt,
+  };
+}
