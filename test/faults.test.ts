@@ -3,13 +3,8 @@
  * It must catch all of them, and call by their names those that it has a name for. The faults share
  * no code with the causes that it looks for.
  */
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   convertCheckpoint,
@@ -23,6 +18,7 @@ import {
   type VerifyOptions,
   verifyModel,
 } from '../src/index.js';
+import { temporaryFolder } from './helpers/cli.js';
 import {
   FAULTS,
   type Fault,
@@ -31,6 +27,7 @@ import {
   type Sound,
   soundFolding,
 } from './helpers/faults.js';
+import { findPython, runPython } from './helpers/python.js';
 
 /** As in oracle.test.ts: such networks keep rounding below 5e-6. */
 const SOUND_BOUND = 2e-5;
@@ -38,30 +35,15 @@ const SOUND_BOUND = 2e-5;
 /** Of the faults that have a name, at least this share must get it. */
 const NAMED_SHARE = 0.9;
 
-const { PTH2TFJS_PYTHON, PTH2TFJS_SEED, PTH2TFJS_FAULTS } = process.env;
+const { PTH2TFJS_SEED, PTH2TFJS_FAULTS } = process.env;
 
 /** `PTH2TFJS_FAULTS=all` plants those that take long, too, and tells the score with less knowledge. */
 const ALL = PTH2TFJS_FAULTS === 'all';
 const PLANTED = ALL ? FAULTS : MAIN_FAULTS;
 
 const seed = Number(PTH2TFJS_SEED ?? 20_141_017);
-const python = findPython(PTH2TFJS_PYTHON);
+const python = findPython('the validator against planted faults');
 const describeWithPython = python === undefined ? describe.skip : describe;
-
-/** A Python with torchvision. One that is asked for by name must have it; others may be absent. */
-function findPython(named: string | undefined): string | undefined {
-  const found = (named ? [named] : ['/usr/bin/python3', 'python3']).find(
-    (command) => spawnSync(command, ['-c', 'import torch, torchvision']).status === 0,
-  );
-  if (found === undefined && named)
-    throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
-  if (found === undefined) {
-    console.warn(
-      'SKIPPED: the validator against planted faults, for want of torchvision; on Debian: apt-get install python3-torch python3-torchvision',
-    );
-  }
-  return found;
-}
 
 /** What the validator is told beside the model, the input and the logits. */
 interface Knowledge {
@@ -168,20 +150,18 @@ function totals(outcomes: readonly Outcome[]): string {
 // ---------------------------------------------------------------- the faults
 
 describeWithPython('the validator, with a fault planted', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-faults-'));
+  const folder = temporaryFolder();
   const outcomes: Outcome[] = [];
   let sound: Sound;
 
   beforeAll(async () => {
     console.info(`fault-checkpoints.py draws its network from PTH2TFJS_SEED=${seed}`);
-    const script = fileURLToPath(new URL('helpers/fault-checkpoints.py', import.meta.url));
     const options = ['--seed', String(seed), '--out', folder];
-    await promisify(execFile)(python as string, ['-B', script, ...options]);
+    await runPython(python as string, 'test/helpers/fault-checkpoints.py', ...options);
     sound = await readSound(folder);
   });
 
   afterAll(() => {
-    rmSync(folder, { recursive: true });
     if (outcomes.length > 0) console.info(scoreTable(outcomes));
   });
 
@@ -219,14 +199,19 @@ describeWithPython('the validator, with a fault planted', () => {
   });
 
   // Of no importance to whether the validator is right: what it can still tell when it is told less.
-  it.runIf(ALL).each([
+  const told: readonly (readonly [string, Knowledge])[] = [
     ['no checkpoint', { checkpoint: false, activations: true }],
     ['neither checkpoint nor activations', { checkpoint: false, activations: false }],
-  ])('tells its score with %s', { timeout: 900_000 }, async (what, knowledge) => {
-    const less: Outcome[] = [];
-    for (const fault of PLANTED) less.push(await examine(fault, sound, knowledge));
-    console.info(`with ${what}:\n${scoreTable(less)}`);
-  });
+  ];
+  it.each(ALL ? told : [])(
+    'tells its score with %s',
+    { timeout: 900_000 },
+    async (what, knowledge) => {
+      const less: Outcome[] = [];
+      for (const fault of PLANTED) less.push(await examine(fault, sound, knowledge));
+      console.info(`with ${what}:\n${scoreTable(less)}`);
+    },
+  );
 });
 
 function expectSound({ passed, diagnosis, results: [result] }: Verification): void {
