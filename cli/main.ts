@@ -30,6 +30,14 @@ function usageError(complaint: string): Pth2tfjsError {
   return new Pth2tfjsError('usage', message, { hint: `see ${help}` });
 }
 
+/** Of an option that is given again the last one counts, unless several make sense. */
+function keepLast(args: Record<string, unknown>): void {
+  const several = ['_', 'output', 'o'];
+  for (const [name, value] of Object.entries(args)) {
+    if (Array.isArray(value) && !several.includes(name)) args[name] = value.at(-1);
+  }
+}
+
 // A reader that has seen enough, such as head, closes the pipe; that is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
@@ -49,11 +57,11 @@ try {
     .command([convertCommand, verifyCommand, inspectCommand] as never)
     .demandCommand(1, `a command is missing: ${COMMANDS}`)
     .strict()
-    .parserConfiguration({ 'duplicate-arguments-array': false })
+    .middleware(keepLast, true)
     .version(VERSION)
     .help()
     .epilogue(
-      'Exit codes: 0 good; 1 a check failed (parity, mapping); 2 bad usage, or input or output that cannot be used.',
+      'Exit codes: 0 good; 1 a check failed (parity, mapping, a required GPU); 2 bad usage, or input or output that cannot be used.',
     )
     .exitProcess(false)
     .fail((message, error) => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { terminalProgress } from '../cli/progress.js';
+import { statusLine, terminalProgress } from '../cli/progress.js';
 
 const CLEAR = '\r\x1b[K';
 
@@ -119,6 +119,29 @@ describe('terminalProgress', () => {
     const bar = terminalProgress(stream);
     bar.start(10);
     bar.end();
+    expect(writes).toEqual([]);
+  });
+});
+
+describe('statusLine', () => {
+  it('draws over itself, fits the terminal, and leaves nothing', () => {
+    const { stream, writes } = fakeStream(true, 20);
+    const line = statusLine(stream, false);
+    line.show('webgpu: image 2 of 4 (25 %)');
+    line.show('webgpu: \x1b[2Jimage 3');
+    line.clear();
+    line.clear();
+    expect(writes).toEqual([`${CLEAR}webgpu: image 2 of `, `${CLEAR}webgpu: ?[2Jimage 3`, CLEAR]);
+  });
+
+  it.each([
+    ['no terminal', false, false],
+    ['quiet', true, true],
+  ])('draws nothing when there is %s', (_, isTTY, quiet) => {
+    const { stream, writes } = fakeStream(isTTY, 80);
+    const line = statusLine(stream, quiet);
+    line.show('webgpu: image 2 of 4 (25 %)');
+    line.clear();
     expect(writes).toEqual([]);
   });
 });

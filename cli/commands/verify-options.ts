@@ -37,7 +37,7 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
       type: 'string',
       demandOption: true,
       requiresArg: true,
-      describe: 'What torch.save({"input": x, "logits": y}, file) wrote',
+      describe: 'What golden/capture.py wrote, or torch.save({"input": x, "logits": y}, file)',
     })
     .option('backend', {
       type: 'string',
@@ -98,10 +98,10 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .option('output', {
       alias: 'o',
       type: 'string',
-      requiresArg: true,
+      array: true,
+      nargs: 1,
       default: [],
       defaultDescription: 'stdout',
-      coerce: (paths: string | string[]) => [paths].flat(),
       describe: 'Write the report to this file (.json, .xml, .md, .html); may be given again',
     })
     .example('$0 verify out/ --golden golden.pth', 'check a converted model') as never;
