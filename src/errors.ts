@@ -19,6 +19,7 @@
  * | `model` | a TensorFlow.js model folder is incomplete or damaged |
  * | `golden` | a golden file does not hold what it should, or does not fit the model |
  * | `backend` | a TensorFlow.js backend is absent or failed |
+ * | `image` | an image's pixels do not fit its size, or its file cannot be decoded |
  * | `no-gpu` | a GPU is required, and the work would run elsewhere |
  */
 export type ErrorCode =
@@ -38,6 +39,7 @@ export type ErrorCode =
   | 'model'
   | 'golden'
   | 'backend'
+  | 'image'
   | 'no-gpu';
 
 /** Where an error lies and what to do about it; every field is optional. */

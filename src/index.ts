@@ -41,6 +41,12 @@ export {
 } from './googlenet/mapping.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 export {
+  type PreprocessOptions,
+  preprocess,
+  type RawImage,
+  resizeAndCrop,
+} from './image/preprocess.js';
+export {
   type Inspection,
   inspectCheckpoint,
   type NetworkSummary,
