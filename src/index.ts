@@ -13,6 +13,16 @@
  *
  * @module
  */
+export {
+  type ClassifyOptions,
+  GoogLeNet,
+  type LoadOptions,
+  loadGoogLeNet,
+  type Prediction,
+  type Values,
+} from './app/googlenet.js';
+export type { DrawableImage, ImageInput } from './app/input.js';
+export type { GoogLeNetSource, LoadProgress } from './app/source.js';
 export type { DType } from './checkpoint/dtype.js';
 export { toFloat32 } from './checkpoint/float32.js';
 export {

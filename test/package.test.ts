@@ -21,6 +21,7 @@ test('the public names are these', () => {
   expect(Object.keys(api).sort()).toEqual([
     'BACKEND_NAMES',
     'DEFAULT_RTOL',
+    'GoogLeNet',
     'IMAGENET_MEAN',
     'IMAGENET_STD',
     'MappingError',
@@ -36,6 +37,7 @@ test('the public names are these', () => {
     'inspectCheckpoint',
     'isPth2tfjsError',
     'listTensors',
+    'loadGoogLeNet',
     'loadModel',
     'matchStateDict',
     'preprocess',

@@ -38,18 +38,18 @@ export type LayerVisitor = (
 ) => Promise<Float32Array | undefined> | undefined;
 
 /**
- * Loads a layers model from its files, through TensorFlow.js's own loader, on the current backend.
+ * Loads a layers model from its files or a handler, through TensorFlow.js's own loader, on the
+ * current backend.
  * @throws Pth2tfjsError `model` when files are missing, short, or no layers model.
  */
-export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedModel> {
+export async function loadModel(files: readonly NamedBytes[] | io.IOHandler): Promise<LoadedModel> {
   const tf = await import('@tensorflow/tfjs-core');
   const { loadLayersModel } = await import('@tensorflow/tfjs-layers');
-  const model = await loadLayersModel(filesHandler(files, tf.io.getModelArtifactsForJSON)).catch(
-    (error: unknown) => {
-      if (error instanceof Pth2tfjsError) throw error;
-      throw damaged(`cannot be loaded: ${String(error)}`, error);
-    },
-  );
+  const handler = isHandler(files) ? files : filesHandler(files, tf.io.getModelArtifactsForJSON);
+  const model = await loadLayersModel(handler).catch((error: unknown) => {
+    if (error instanceof Pth2tfjsError) throw error;
+    throw damaged(`cannot be loaded: ${String(error)}`, error);
+  });
   const [, height, width, channels] = model.inputs[0]?.shape ?? [];
   const numClasses = model.outputs[0]?.shape.at(-1);
   if (height == null || width == null || channels !== 3 || numClasses == null) {
@@ -87,6 +87,11 @@ export async function loadModel(files: readonly NamedBytes[]): Promise<LoadedMod
       model.dispose();
     },
   };
+}
+
+/** Whether this is a handler of TensorFlow.js, which loads for itself. */
+export function isHandler(source: unknown): source is io.IOHandler {
+  return typeof (source as io.IOHandler | null)?.load === 'function';
 }
 
 /** Takes over `input`; each output is given back when its last reader has run. */

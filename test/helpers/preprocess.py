@@ -79,7 +79,7 @@ def write_fixed(path):
         cases.append(
             {"width": width, "height": height, "imageSize": size, "pixels": encode(pixels), "cropped": encode(cropped)}
         )
-    path.write_text(json.dumps(cases) + "\n")
+    path.write_text(json.dumps(cases, indent=2) + "\n")
 
 
 def main():

@@ -1,0 +1,199 @@
+import type { ConvertOptions } from '../convert.js';
+import { Pth2tfjsError } from '../errors.js';
+import type { Provenance } from '../provenance.js';
+import { isHandler, type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
+import { topK } from '../verify/compare.js';
+import { chooseBackend } from './choose-backend.js';
+import { type ImageInput, toInput } from './input.js';
+import { type Fetching, type GoogLeNetSource, resolveSource } from './source.js';
+
+export interface LoadOptions extends Fetching {
+  /** Names of the classes, in order; default `class 0` and so on. */
+  readonly labels?: readonly string[] | undefined;
+  /** Run once on zeros, so that the first image does not pay for compiling. */
+  readonly warmUp?: boolean | undefined;
+  /** For a checkpoint: what `convertCheckpoint` takes. */
+  readonly convert?: ConvertOptions | undefined;
+}
+
+export interface ClassifyOptions {
+  /** How many classes to give, the most probable first; default 5. */
+  readonly topK?: number | undefined;
+}
+
+export interface Prediction {
+  readonly className: string;
+  readonly index: number;
+  /** Softmax over the logits, in float64. */
+  readonly probability: number;
+}
+
+/** Numbers with their shape; the first dimension counts the images. */
+export interface Values {
+  readonly shape: readonly number[];
+  /** Row-major. */
+  readonly data: Float32Array;
+}
+
+/**
+ * Loads a GoogLeNet for an app, on the backend of TensorFlow.js that is current; if none was chosen,
+ * on the best of those that are registered.
+ *
+ * ```ts
+ * const model = await loadGoogLeNet('/models/googlenet/model.json', { labels });
+ * const [best] = await model.classify(photo);
+ * ```
+ * @throws Pth2tfjsError as `convertCheckpoint` and `loadModel` do; `io` where a source cannot be
+ *   read; `backend` where none starts; the reason of `signal` when it is aborted
+ */
+export async function loadGoogLeNet(
+  source: GoogLeNetSource,
+  options: LoadOptions = {},
+): Promise<GoogLeNet> {
+  const { signal, onProgress, labels, warmUp = false } = options;
+  let last = { loaded: 0, total: null as number | null };
+  const tell = (phase: 'build' | 'warm-up') => onProgress?.({ phase, ...last });
+  const files = await resolveSource(
+    source,
+    {
+      signal,
+      onProgress: (progress) => {
+        last = { loaded: progress.loaded, total: progress.total };
+        onProgress?.(progress);
+      },
+    },
+    options.convert ?? {},
+  );
+  signal?.throwIfAborted();
+  tell('build');
+  await chooseBackend();
+  const model = await loadModel(files);
+  const provenance = isHandler(files) ? null : readProvenance(files);
+  try {
+    signal?.throwIfAborted();
+    const loaded = new GoogLeNet(model, provenance, labels);
+    if (warmUp) {
+      tell('warm-up');
+      await model.predict(new Float32Array(loaded.imageSize ** 2 * 3));
+    }
+    signal?.throwIfAborted();
+    return loaded;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** A loaded GoogLeNet. Give it back with `dispose`. */
+export class GoogLeNet {
+  constructor(
+    private readonly model: LoadedModel,
+    /** What the model was made of; null where that is unknown. */
+    readonly provenance: Provenance | null,
+    private readonly labels: readonly string[] | undefined,
+  ) {
+    if (labels === undefined || labels.length === model.numClasses) return;
+    throw new Pth2tfjsError(
+      'usage',
+      `${labels.length} labels for a model of ${model.numClasses} classes`,
+    );
+  }
+
+  get numClasses(): number {
+    return this.model.numClasses;
+  }
+
+  /** Side of the square input in pixels. */
+  get imageSize(): number {
+    return this.model.inputShape[1];
+  }
+
+  /** The names that `activation` takes, in network order. */
+  get layers(): readonly string[] {
+    return this.model.layers;
+  }
+
+  /** What torchvision's model returns: `[images, numClasses]`. */
+  async logits(images: ImageInput | readonly ImageInput[]): Promise<Values> {
+    const batch = await this.batchOf(listOf(images));
+    const data = await this.model.predict(batch);
+    return { shape: [data.length / this.numClasses, this.numClasses], data };
+  }
+
+  /** The most probable classes of one image, or of each of several, which run as one batch. */
+  classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
+  classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  async classify(
+    images: ImageInput | readonly ImageInput[],
+    { topK: count = 5 }: ClassifyOptions = {},
+  ): Promise<Prediction[] | Prediction[][]> {
+    const { data } = await this.logits(images);
+    const rows = listOf(images).map((_, image) =>
+      this.predictions(
+        data.subarray(image * this.numClasses, (image + 1) * this.numClasses),
+        count,
+      ),
+    );
+    return Array.isArray(images) ? rows : (rows[0] as Prediction[]);
+  }
+
+  /** The pooled features before the classifier: `[images, 1024]`. */
+  async embed(images: ImageInput | readonly ImageInput[]): Promise<Values> {
+    return this.activation(images, 'avgpool');
+  }
+
+  /**
+   * What one layer gives, by the name of the torch module, such as `inception4c`: NHWC
+   * `[images, height, width, channels]`, or `[images, features]`.
+   * @throws Pth2tfjsError `usage` for a layer that the model does not have
+   */
+  async activation(images: ImageInput | readonly ImageInput[], layer: string): Promise<Values> {
+    if (!this.layers.includes(layer)) {
+      throw new Pth2tfjsError('usage', `the model has no layer '${layer}'`, {
+        hint: 'see the names in model.layers, such as inception4c or inception4c.branch2.1',
+      });
+    }
+    let values: Values | undefined;
+    await this.model.trace(await this.batchOf(listOf(images)), async (name, shape, read) => {
+      if (name === layer) values = { shape, data: (await read()).slice() };
+      return undefined;
+    });
+    return values as Values;
+  }
+
+  /** Gives back the memory of the weights. */
+  dispose(): void {
+    this.model.dispose();
+  }
+
+  private async batchOf(images: readonly ImageInput[]): Promise<Float32Array> {
+    if (images.length === 0) throw new Pth2tfjsError('usage', 'a batch without images');
+    const length = this.imageSize ** 2 * 3;
+    const batch = new Float32Array(images.length * length);
+    for (const [index, image] of images.entries()) {
+      batch.set(await toInput(image, this.imageSize), index * length);
+    }
+    return batch;
+  }
+
+  private predictions(logits: Float32Array, count: number): Prediction[] {
+    const probabilities = softmax(logits);
+    return topK(logits, count).map((index) => ({
+      className: this.labels?.[index] ?? `class ${index}`,
+      index,
+      probability: probabilities[index] as number,
+    }));
+  }
+}
+
+function listOf(images: ImageInput | readonly ImageInput[]): readonly ImageInput[] {
+  return Array.isArray(images) ? images : [images as ImageInput];
+}
+
+/** Probabilities that sum to 1, in float64. */
+function softmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
