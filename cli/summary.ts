@@ -14,7 +14,7 @@ export function formatSummary(
   { provenance, tensors, parameters, files }: Conversion,
   written: Written,
 ): string {
-  const { branch3Kernel, transformInput, numClasses, input, ignoredKeys } = provenance;
+  const { branch3Kernel, transformInput, numClasses, input, labels, ignoredKeys } = provenance;
   const origin = branch3Kernel === 3 ? 'torchvision' : 'the paper';
   const rows: readonly (readonly [label: string, text: string])[] = [
     ['checkpoint', describeSource(provenance.source)],
@@ -27,6 +27,7 @@ export function formatSummary(
     ['branch3', `${branch3Kernel}x${branch3Kernel} kernels, as in ${origin}`],
     ['transform_input', transformInput ? 'on' : 'off'],
     ['input', `NHWC, ${input.shape[1]}x${input.shape[2]} RGB, ImageNet normalisation`],
+    ...(labels === undefined ? [] : [['labels', describeLabels(labels)] as const]),
     ['ignored', describeIgnored(ignoredKeys)],
     ['written', describeWritten(written, files.length)],
   ];
@@ -46,6 +47,12 @@ function describeContainer(source: Provenance['source']): string {
 function describeStateDict(tensors: number, { name, prefix }: Provenance['stateDict']): string {
   const where = name === '.' ? '' : ` in the file, used: ${name}`;
   return `${tensors} tensors${where}${prefix === '' ? '' : `, prefix ${prefix} taken off`}`;
+}
+
+function describeLabels(labels: readonly string[]): string {
+  return labels.length <= 3
+    ? labels.join(', ')
+    : `${labels.slice(0, 2).join(', ')}, …, ${labels.at(-1)}`;
 }
 
 /** By the reason why inference has no use for them. */

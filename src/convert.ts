@@ -4,6 +4,7 @@ import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { checkImageSize, describeModel } from './googlenet/model.js';
 import { isOfficial } from './googlenet/official.js';
 import { computeWeights } from './googlenet/weights.js';
+import { checkLabels } from './labels.js';
 import { describeProvenance, type Provenance } from './provenance.js';
 import { sha256 } from './sha256.js';
 import { type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
@@ -23,6 +24,10 @@ export interface ConvertOptions extends ReadOptions {
   readonly transformInput?: boolean | undefined;
   /** Side of the square input in pixels, at least 15. Default 224. */
   readonly imageSize?: number | undefined;
+  /** Names of the classes in the order of the logits, to be kept in the model. */
+  readonly labels?: readonly string[] | undefined;
+  /** Those to keep where no `labels` are given and these are torchvision's official weights. */
+  readonly officialLabels?: readonly string[] | undefined;
 }
 
 export interface Conversion {
@@ -59,14 +64,18 @@ export async function convertCheckpoint(
   const { name, prefix, stateDict } = candidate;
   const match = matchStateDict(stateDict, candidate);
   const digest = await hashing;
+  const official = isOfficial(digest, file.length);
+  const labels = options.labels ?? (official ? options.officialLabels : undefined);
+  if (labels !== undefined) checkLabels(labels, match.numClasses);
   const provenance = describeProvenance({
     sourceName,
     sha256: digest,
     container: { ...container, gzip },
     stateDict: { name, prefix },
     match,
-    transformInput: transformInput ?? isOfficial(digest, file.length),
+    transformInput: transformInput ?? official,
     imageSize,
+    labels,
   });
   const { topology, weights } = describeModel({ ...provenance, imageSize });
   const { data, nonFinite } = computeWeights(stateDict, weights, match.branch3Kernel);

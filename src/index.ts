@@ -21,7 +21,7 @@ export {
   type Prediction,
   type Values,
 } from './app/googlenet.js';
-export type { DrawableImage, ImageInput } from './app/input.js';
+export type { DrawableImage, ImageBatch, ImageInput } from './app/input.js';
 export type { GoogLeNetSource, LoadProgress } from './app/source.js';
 export type { DType } from './checkpoint/dtype.js';
 export { toFloat32 } from './checkpoint/float32.js';
@@ -62,6 +62,7 @@ export {
   type NetworkSummary,
   type TensorSummary,
 } from './inspect.js';
+export { parseLabels } from './labels.js';
 export type { Provenance } from './provenance.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export {

@@ -33,6 +33,8 @@ export interface Provenance {
     readonly mean: readonly number[];
     readonly std: readonly number[];
   };
+  /** Names of the classes, in the order of the logits; absent where nobody gave them. */
+  readonly labels?: readonly string[];
   readonly ignoredKeys: readonly string[];
 }
 
@@ -45,10 +47,11 @@ export interface ProvenanceInput {
   readonly match: Match;
   readonly transformInput: boolean;
   readonly imageSize: number;
+  readonly labels: readonly string[] | undefined;
 }
 
 export function describeProvenance(input: ProvenanceInput): Provenance {
-  const { container, match, imageSize } = input;
+  const { container, match, imageSize, labels } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
@@ -73,6 +76,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
       mean: IMAGENET_MEAN,
       std: IMAGENET_STD,
     },
+    ...(labels === undefined ? {} : { labels }),
     ignoredKeys: match.ignored,
   };
 }

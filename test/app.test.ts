@@ -13,7 +13,7 @@ import {
   type NamedBytes,
   readGolden,
 } from '../src/index.js';
-import { imageNHWC } from '../src/verify/golden.js';
+import { batchNHWC, imageNHWC } from '../src/verify/golden.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 
 /** The bound of `verify`; its reason stands in src/verify/tolerance.ts. */
@@ -236,14 +236,47 @@ describe('input', () => {
     expect((await model.classify({ data: rgb, width, height }))[0]?.className).toMatch(/^label \d/);
   });
 
+  test('a tensor of several images is a batch, of pixels or normalised', async () => {
+    const pixels = [rgb, rgb.toReversed()];
+    const expected = await model.logits(pixels.map((data) => ({ data, width, height })));
+    const all = Int32Array.from([...rgb, ...rgb.toReversed()]);
+    const batch = tf.tensor4d(all, [2, height, width, 3], 'int32');
+    expect(await model.logits(batch)).toEqual(expected);
+    expect(await model.classify(batch, { topK: 3 })).toHaveLength(2);
+    const inputs = tf.tensor4d(batchNHWC(golden), [2, 64, 64, 3]);
+    const { data } = await model.logits(inputs);
+    expect(relativeError(golden.logits, data)).toBeLessThan(BOUND);
+    tf.dispose([batch, inputs]);
+  });
+
   test('what is no image is an error that says so', async () => {
     const wrong = tf.zeros([32, 32, 3]);
-    await expect(model.logits(wrong as tf.Tensor)).rejects.toThrow(/32x32.*64x64/);
+    await expect(model.logits(wrong as tf.Tensor3D)).rejects.toThrow(/32x32.*64x64/);
     const flat = tf.zeros([64, 64]);
-    await expect(model.logits(flat as tf.Tensor)).rejects.toThrow(/shape \[64,64\]/);
+    await expect(model.logits(flat as never)).rejects.toThrow(/shape \[64,64\]/);
     await expect(model.logits([])).rejects.toThrow(/without images/);
+    const none = tf.zeros([0, 64, 64, 3], 'int32') as tf.Tensor4D;
+    await expect(model.logits(none)).rejects.toThrow(/shape \[0,64,64,3\]/);
+    const batch = tf.zeros([2, 64, 64, 3], 'int32') as tf.Tensor4D;
+    await expect(model.logits([batch as never])).rejects.toMatchObject({
+      hint: expect.stringMatching(/one image each/),
+    });
     await expect(model.logits({ data: rgb, width: 1, height })).rejects.toThrow(/1x70/);
-    tf.dispose([wrong, flat]);
+    tf.dispose([wrong, flat, none, batch]);
+  });
+
+  test('labels that were kept in the model, and those of the app before them', async () => {
+    const kept = Array.from({ length: 1000 }, (_, i) => `kept ${i}`);
+    const source = readFileSync(checkpoint);
+    const named = await loadGoogLeNet(source, { convert: { ...convert, labels: kept } });
+    const picture = { data: rgb, width, height };
+    const [best] = await named.classify(picture);
+    expect(best?.className).toBe(`kept ${best?.index}`);
+    named.dispose();
+    const labels = kept.toReversed();
+    const other = await loadGoogLeNet(source, { labels, convert: { ...convert, labels: kept } });
+    expect((await other.classify(picture))[0]?.className).toBe(`kept ${999 - (best?.index ?? 0)}`);
+    other.dispose();
   });
 
   test('labels must be as many as classes', async () => {

@@ -40,6 +40,7 @@ test('the public names are these', () => {
     'loadGoogLeNet',
     'loadModel',
     'matchStateDict',
+    'parseLabels',
     'preprocess',
     'readCheckpoint',
     'readGolden',

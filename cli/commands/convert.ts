@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs';
 import type { Conversion } from '../../src/convert.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { checkHubHash, inFile, printWarnings, readInput } from '../input.js';
+import { readLabels } from '../labels.js';
 import { writeDirectory } from '../output.js';
 import { formatSummary } from '../summary.js';
 import { checkTarget, refuseInside } from '../target.js';
@@ -16,6 +17,7 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly checkpoint: string;
   readonly outDir: string;
   readonly force: boolean;
+  readonly labels: string | undefined;
 }
 
 export const convertCommand: CommandModule<object, Arguments> = {
@@ -38,12 +40,19 @@ export const convertCommand: CommandModule<object, Arguments> = {
         default: false,
         describe: 'Replace a folder that is not empty',
       })
+      .option('labels', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          "File with the classes' names, to be kept in the model: one a line, or JSON; 'imagenet' for ImageNet's, which the official weights get by themselves",
+      })
       .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
       .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model') as never,
   handler: async (args) => {
     const started = performance.now();
     await checkTarget(args.outDir, { force: args.force });
     if (args.force) await refuseInside(args.outDir, args.checkpoint);
+    const labels = await readLabels(args.labels);
     const source = await readInput(args.checkpoint, args.quiet);
     const { convertCheckpoint } = await import('../../src/convert.js');
     const conversion = await inFile(args.checkpoint, () =>
@@ -52,6 +61,7 @@ export const convertCommand: CommandModule<object, Arguments> = {
         key: args.key,
         transformInput: args.transformInput,
         imageSize: args.imageSize,
+        ...labels,
         ...CRC32_OPTION,
       }),
     );

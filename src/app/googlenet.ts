@@ -1,14 +1,15 @@
 import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
+import { checkLabels } from '../labels.js';
 import type { Provenance } from '../provenance.js';
 import { isHandler, type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
 import { topK } from '../verify/compare.js';
 import { chooseBackend } from './choose-backend.js';
-import { type ImageInput, toInput } from './input.js';
+import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
 import { type Fetching, type GoogLeNetSource, resolveSource } from './source.js';
 
 export interface LoadOptions extends Fetching {
-  /** Names of the classes, in order; default `class 0` and so on. */
+  /** Names of the classes, in order; default: those kept in the model, else `class 0` and so on. */
   readonly labels?: readonly string[] | undefined;
   /** Run once on zeros, so that the first image does not pay for compiling. */
   readonly warmUp?: boolean | undefined;
@@ -86,17 +87,21 @@ export async function loadGoogLeNet(
 
 /** A loaded GoogLeNet. Give it back with `dispose`. */
 export class GoogLeNet {
+  /** Names of the classes, in the order of the logits. */
+  readonly labels: readonly string[];
+
   constructor(
     private readonly model: LoadedModel,
     /** What the model was made of; null where that is unknown. */
     readonly provenance: Provenance | null,
-    private readonly labels: readonly string[] | undefined,
+    labels: readonly string[] | undefined,
   ) {
-    if (labels === undefined || labels.length === model.numClasses) return;
-    throw new Pth2tfjsError(
-      'usage',
-      `${labels.length} labels for a model of ${model.numClasses} classes`,
-    );
+    const { numClasses } = model;
+    this.labels =
+      labels ??
+      provenance?.labels ??
+      Array.from({ length: numClasses }, (_, index) => `class ${index}`);
+    checkLabels(this.labels, numClasses);
   }
 
   get numClasses(): number {
@@ -114,31 +119,29 @@ export class GoogLeNet {
   }
 
   /** What torchvision's model returns: `[images, numClasses]`. */
-  async logits(images: ImageInput | readonly ImageInput[]): Promise<Values> {
-    const batch = await this.batchOf(listOf(images));
+  async logits(images: ImageInput | ImageBatch): Promise<Values> {
+    const batch = await toBatch(images, this.imageSize);
     const data = await this.model.predict(batch);
     return { shape: [data.length / this.numClasses, this.numClasses], data };
   }
 
   /** The most probable classes of one image, or of each of several, which run as one batch. */
   classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
-  classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  classify(images: ImageBatch, options?: ClassifyOptions): Promise<Prediction[][]>;
   async classify(
-    images: ImageInput | readonly ImageInput[],
+    images: ImageInput | ImageBatch,
     { topK: count = 5 }: ClassifyOptions = {},
   ): Promise<Prediction[] | Prediction[][]> {
-    const { data } = await this.logits(images);
-    const rows = listOf(images).map((_, image) =>
-      this.predictions(
-        data.subarray(image * this.numClasses, (image + 1) * this.numClasses),
-        count,
-      ),
+    const { shape, data } = await this.logits(images);
+    const { numClasses } = this;
+    const rows = Array.from({ length: shape[0] as number }, (_, image) =>
+      this.predictions(data.subarray(image * numClasses, (image + 1) * numClasses), count),
     );
-    return Array.isArray(images) ? rows : (rows[0] as Prediction[]);
+    return isBatch(images) ? rows : (rows[0] as Prediction[]);
   }
 
   /** The pooled features before the classifier: `[images, 1024]`. */
-  async embed(images: ImageInput | readonly ImageInput[]): Promise<Values> {
+  async embed(images: ImageInput | ImageBatch): Promise<Values> {
     return this.activation(images, 'avgpool');
   }
 
@@ -147,14 +150,14 @@ export class GoogLeNet {
    * `[images, height, width, channels]`, or `[images, features]`.
    * @throws Pth2tfjsError `usage` for a layer that the model does not have
    */
-  async activation(images: ImageInput | readonly ImageInput[], layer: string): Promise<Values> {
+  async activation(images: ImageInput | ImageBatch, layer: string): Promise<Values> {
     if (!this.layers.includes(layer)) {
       throw new Pth2tfjsError('usage', `the model has no layer '${layer}'`, {
         hint: 'see the names in model.layers, such as inception4c or inception4c.branch2.1',
       });
     }
     let values: Values | undefined;
-    await this.model.trace(await this.batchOf(listOf(images)), async (name, shape, read) => {
+    await this.model.trace(await toBatch(images, this.imageSize), async (name, shape, read) => {
       if (name === layer) values = { shape, data: (await read()).slice() };
       return undefined;
     });
@@ -166,28 +169,14 @@ export class GoogLeNet {
     this.model.dispose();
   }
 
-  private async batchOf(images: readonly ImageInput[]): Promise<Float32Array> {
-    if (images.length === 0) throw new Pth2tfjsError('usage', 'a batch without images');
-    const length = this.imageSize ** 2 * 3;
-    const batch = new Float32Array(images.length * length);
-    for (const [index, image] of images.entries()) {
-      batch.set(await toInput(image, this.imageSize), index * length);
-    }
-    return batch;
-  }
-
   private predictions(logits: Float32Array, count: number): Prediction[] {
     const probabilities = softmax(logits);
     return topK(logits, count).map((index) => ({
-      className: this.labels?.[index] ?? `class ${index}`,
+      className: this.labels[index] as string,
       index,
       probability: probabilities[index] as number,
     }));
   }
-}
-
-function listOf(images: ImageInput | readonly ImageInput[]): readonly ImageInput[] {
-  return Array.isArray(images) ? images : [images as ImageInput];
 }
 
 /** Probabilities that sum to 1, in float64. */

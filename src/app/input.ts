@@ -1,4 +1,4 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 import { preprocess, type RawImage } from '../image/preprocess.js';
 
@@ -15,15 +15,41 @@ export type DrawableImage =
  * browser draws, or a tensor: int32 `[height, width, 3]` with pixels from 0 to 255, or float32
  * `[size, size, 3]` that is normalised already.
  */
-export type ImageInput = RawImage | ImageData | DrawableImage | Tensor;
+export type ImageInput = RawImage | ImageData | DrawableImage | Tensor3D;
 
-/** One image, as the model takes it: NHWC without the batch, `[size, size, 3]`. */
-export async function toInput(image: ImageInput, imageSize: number): Promise<Float32Array> {
-  if (isTensor(image)) return fromTensor(image, imageSize);
+/** Several images, which run as one batch; a tensor as for one image, with the images before. */
+export type ImageBatch = readonly ImageInput[] | Tensor4D;
+
+export function isBatch(images: ImageInput | ImageBatch): images is ImageBatch {
+  return Array.isArray(images) || (isTensor(images) && images.shape.length === 4);
+}
+
+/** Images, as the model takes them: NHWC `[images, size, size, 3]`. */
+export async function toBatch(
+  images: ImageInput | ImageBatch,
+  imageSize: number,
+): Promise<Float32Array> {
+  if (isTensor(images)) return fromTensor(images, imageSize);
+  const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
+  if (list.length === 0) throw new Pth2tfjsError('usage', 'a batch without images');
+  const length = imageSize ** 2 * 3;
+  const batch = new Float32Array(list.length * length);
+  for (const [index, image] of list.entries()) {
+    batch.set(await toInput(image, imageSize), index * length);
+  }
+  return batch;
+}
+
+/** One image of a batch: NHWC without the batch, `[size, size, 3]`. */
+async function toInput(image: ImageInput, imageSize: number): Promise<Float32Array> {
+  if (isTensor(image)) {
+    if (image.shape.length === 3) return fromTensor(image, imageSize);
+    throw unfit(image, 'a list takes tensors of one image each, [height, width, 3]');
+  }
   return preprocess(isPixels(image) ? image : draw(image as DrawableImage), { imageSize });
 }
 
-function isTensor(image: ImageInput): image is Tensor {
+function isTensor(image: ImageInput | ImageBatch): image is Tensor3D | Tensor4D {
   return 'dataSync' in image && 'dtype' in image;
 }
 
@@ -31,18 +57,21 @@ function isPixels(image: object): image is RawImage {
   return 'data' in image && 'width' in image && 'height' in image;
 }
 
-/** @throws Pth2tfjsError `image` for another shape or type */
+/**
+ * One image or several, one after the other.
+ * @throws Pth2tfjsError `image` for another shape or type
+ */
 async function fromTensor(tensor: Tensor, imageSize: number): Promise<Float32Array> {
   const { shape, dtype } = tensor;
-  const [height = 0, width = 0, channels] = shape;
-  if (shape.length !== 3 || channels !== 3 || (dtype !== 'int32' && dtype !== 'float32')) {
-    throw new Pth2tfjsError('image', `a tensor of shape [${shape}] and type ${dtype}`, {
-      hint: 'pass int32 pixels or normalised float32, [height, width, 3] for each image',
-    });
+  const [height = 0, width = 0, channels] = shape.slice(-3);
+  const ranked = (shape.length === 3 || shape.length === 4) && tensor.size > 0;
+  if (!ranked || channels !== 3 || (dtype !== 'int32' && dtype !== 'float32')) {
+    const hint = 'pass int32 pixels or normalised float32, [height, width, 3] for each image';
+    throw unfit(tensor, hint);
   }
   if (dtype === 'int32') {
-    const data = Uint8ClampedArray.from(await tensor.data<'int32'>());
-    return preprocess({ data, width, height }, { imageSize });
+    const pixels = Uint8ClampedArray.from(await tensor.data<'int32'>());
+    return preprocessAll(pixels, width, height, imageSize);
   }
   if (height !== imageSize || width !== imageSize) {
     throw new Pth2tfjsError(
@@ -52,6 +81,25 @@ async function fromTensor(tensor: Tensor, imageSize: number): Promise<Float32Arr
     );
   }
   return tensor.data<'float32'>();
+}
+
+function preprocessAll(
+  pixels: Uint8ClampedArray,
+  width: number,
+  height: number,
+  imageSize: number,
+): Float32Array {
+  const [from, to] = [width * height * 3, imageSize ** 2 * 3];
+  const batch = new Float32Array((pixels.length / from) * to);
+  for (let at = 0, image = 0; at < pixels.length; at += from, image++) {
+    const data = pixels.subarray(at, at + from);
+    batch.set(preprocess({ data, width, height }, { imageSize }), image * to);
+  }
+  return batch;
+}
+
+function unfit({ shape, dtype }: Tensor, hint: string): Pth2tfjsError {
+  return new Pth2tfjsError('image', `a tensor of shape [${shape}] and type ${dtype}`, { hint });
 }
 
 /** The pixels of what a browser shows, at its own size. */
