@@ -2,20 +2,23 @@
 import yargs from 'yargs';
 import { Pth2tfjsError } from '../src/errors.js';
 import { VERSION } from '../src/version.js';
+import { classifyCommand } from './commands/classify.js';
 import { convertCommand } from './commands/convert.js';
 import { inspectCommand } from './commands/inspect.js';
 import { verifyCommand } from './commands/verify.js';
 import { reportError } from './report-error.js';
+import { nameStdin } from './stdin.js';
 
 /** The commands, and what each needs, in the order in which help lists them. */
 const NEEDS = new Map([
   ['convert', '<checkpoint> and <out-dir>'],
   ['verify', '<model>'],
+  ['classify', '<model> and <images..>'],
   ['inspect', '<checkpoint>'],
 ]);
 const COMMANDS = [...NEEDS.keys()].join(', ');
 
-const argv = process.argv.slice(2);
+const argv = nameStdin(process.argv.slice(2));
 const command = argv.find((argument) => NEEDS.has(argument)) ?? '';
 
 /** yargs' own complaint about a call, in the style of the other errors. */
@@ -32,7 +35,7 @@ function usageError(complaint: string): Pth2tfjsError {
 
 /** Of an option that is given again the last one counts, unless several make sense. */
 function keepLast(args: Record<string, unknown>): void {
-  const several = ['_', 'output', 'o'];
+  const several = ['_', 'output', 'o', 'images'];
   for (const [name, value] of Object.entries(args)) {
     if (Array.isArray(value) && !several.includes(name)) args[name] = value.at(-1);
   }
@@ -54,7 +57,7 @@ try {
     .usage(
       '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
     )
-    .command([convertCommand, verifyCommand, inspectCommand] as never)
+    .command([convertCommand, verifyCommand, classifyCommand, inspectCommand] as never)
     .demandCommand(1, `a command is missing: ${COMMANDS}`)
     .strict()
     .middleware(keepLast, true)

@@ -1,12 +1,11 @@
-import { stat } from 'node:fs/promises';
 import type { CommandModule } from 'yargs';
-import type { NamedBytes } from '../../src/tfjs/artifacts.js';
 import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification, VerifyProgress } from '../../src/verify/index.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { importPackage, packageVersion } from '../import-package.js';
-import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
+import { inFile, printWarnings, readInput, usageError } from '../input.js';
+import { type ModelFiles, readModel } from '../model.js';
 import { nvidiaGPUs } from '../nvidia.js';
 import { statusLine } from '../progress.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
@@ -25,7 +24,7 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     const { readGolden } = await import('../../src/verify/golden.js');
     const { bytes } = await readInput(args.golden, quiet);
     const golden = await inFile(args.golden, () => readGolden(bytes, CRC32_OPTION));
-    const { warnings, ...model } = await readModel({ ...args, quiet }, golden);
+    const { warnings, ...model } = await readBoth({ ...args, quiet }, golden);
     if (!quiet) printWarnings(warnings);
     const verification = await run(args, backends, model, golden);
     await deliver(verification, targets, { layers: args.layers, warnings });
@@ -52,45 +51,15 @@ function parseBackends(list: string): readonly BackendName[] {
   );
 }
 
-interface ModelFiles {
-  readonly files: readonly NamedBytes[];
-  /** The checkpoint itself, where it is at hand. */
-  readonly checkpoint: Uint8Array | undefined;
-  readonly warnings: readonly string[];
-}
-
-/** The model's files: read back from a folder, or converted from a checkpoint at the golden's size. */
-async function readModel(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
-  const isDirectory = await stat(args.model).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
-  if (!isDirectory) return convertInMemory(args, golden);
-  const options = [args.key, args.transformInput, args.imageSize];
-  if (options.some((option) => option !== undefined)) {
-    throw usageError(
-      '--key, --transform-input and --image-size go with a checkpoint, not with a converted folder',
-    );
-  }
-  const { readModelDirectory } = await import('../model-directory.js');
-  const files = await readModelDirectory(args.model);
-  const source = args.checkpoint && (await readInput(args.checkpoint, args.quiet));
-  return { files, checkpoint: source ? source.bytes : undefined, warnings: [] };
-}
-
-async function convertInMemory(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
-  const imageSize = args.imageSize ?? golden.shape[2];
+/** The model, and the checkpoint that it was made of, where one is given. */
+async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
+  const imageSize = golden.shape[2];
   const { checkImageSize } = await import('../../src/googlenet/model.js');
-  await inFile(args.golden, async () => checkImageSize(imageSize));
-  const { name, bytes } = await readInput(args.model, args.quiet);
-  const { convertCheckpoint } = await import('../../src/convert.js');
-  const { key, transformInput } = args;
-  const { files, warnings, provenance } = await inFile(args.model, () =>
-    convertCheckpoint(bytes, { sourceName: name, key, transformInput, imageSize, ...CRC32_OPTION }),
-  );
-  const { sha256 } = provenance.source;
-  const hashWarnings = args.checkHash ? checkHubHash(name, sha256) : [];
-  return { files, checkpoint: bytes, warnings: [...warnings, ...hashWarnings] };
+  await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
+  const model = await readModel(args, imageSize);
+  if (model.checkpoint !== undefined || args.checkpoint === undefined) return model;
+  const { bytes } = await readInput(args.checkpoint, args.quiet);
+  return { ...model, checkpoint: bytes };
 }
 
 async function run(

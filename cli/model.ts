@@ -1,0 +1,62 @@
+import { stat } from 'node:fs/promises';
+import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { CheckpointArguments } from './commands/options.js';
+import { CRC32_OPTION } from './crc32.js';
+import { checkHubHash, inFile, readInput, usageError } from './input.js';
+import { readLabels } from './labels.js';
+
+/** A model that is to be run, however it was given. */
+export interface ModelFiles {
+  readonly files: readonly NamedBytes[];
+  /** The checkpoint itself, where it is at hand. */
+  readonly checkpoint: Uint8Array | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface ModelArguments extends CheckpointArguments {
+  readonly model: string;
+  readonly quiet: boolean;
+}
+
+/**
+ * The model's files: read back from a folder, or converted in memory from a checkpoint.
+ * @param imageSize for a checkpoint, where the user does not say
+ * @throws Pth2tfjsError `model` for a folder that is none; as `convertCheckpoint` does
+ */
+export async function readModel(args: ModelArguments, imageSize?: number): Promise<ModelFiles> {
+  if (!(await isFolder(args.model))) return convertInMemory(args, imageSize);
+  const options = [args.key, args.transformInput, args.imageSize];
+  if (options.some((option) => option !== undefined)) {
+    throw usageError(
+      '--key, --transform-input and --image-size go with a checkpoint, not with a converted folder',
+    );
+  }
+  const { readModelDirectory } = await import('./model-directory.js');
+  return { files: await readModelDirectory(args.model), checkpoint: undefined, warnings: [] };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+}
+
+async function convertInMemory(args: ModelArguments, wanted?: number): Promise<ModelFiles> {
+  const { key, transformInput, model, quiet, checkHash } = args;
+  const { name, bytes } = await readInput(model, quiet);
+  const { convertCheckpoint } = await import('../src/convert.js');
+  const options = {
+    sourceName: name,
+    key,
+    transformInput,
+    imageSize: args.imageSize ?? wanted,
+    ...(await readLabels(undefined)),
+    ...CRC32_OPTION,
+  };
+  const { files, warnings, provenance } = await inFile(model, () =>
+    convertCheckpoint(bytes, options),
+  );
+  const hashWarnings = checkHash ? checkHubHash(name, provenance.source.sha256) : [];
+  return { files, checkpoint: bytes, warnings: [...warnings, ...hashWarnings] };
+}
