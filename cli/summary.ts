@@ -1,6 +1,7 @@
 import type { Conversion } from '../src/convert.js';
 import { printable } from '../src/printable.js';
 import type { Provenance } from '../src/provenance.js';
+import type { QuantizationTrial } from '../src/verify/quantizations.js';
 
 /** What became of the conversion on disk. */
 export interface Written {
@@ -14,7 +15,8 @@ export function formatSummary(
   { provenance, tensors, parameters, files }: Conversion,
   written: Written,
 ): string {
-  const { branch3Kernel, transformInput, numClasses, input, labels, ignoredKeys } = provenance;
+  const { branch3Kernel, transformInput, numClasses, input, labels, quantization, ignoredKeys } =
+    provenance;
   const origin = branch3Kernel === 3 ? 'torchvision' : 'the paper';
   const rows: readonly (readonly [label: string, text: string])[] = [
     ['checkpoint', describeSource(provenance.source)],
@@ -27,11 +29,34 @@ export function formatSummary(
     ['branch3', `${branch3Kernel}x${branch3Kernel} kernels, as in ${origin}`],
     ['transform_input', transformInput ? 'on' : 'off'],
     ['input', `NHWC, ${input.shape[1]}x${input.shape[2]} RGB, ImageNet normalisation`],
+    ...(quantization === undefined
+      ? []
+      : [['stored as', `${quantization}, biases as float32`] as const]),
     ...(labels === undefined ? [] : [['labels', describeLabels(labels)] as const]),
     ['ignored', describeIgnored(ignoredKeys)],
     ['written', describeWritten(written, files.length)],
   ];
   return rows.map(([label, text]) => `${label.padEnd(16)}${printable(text)}`).join('\n');
+}
+
+/** What each way of storing the weights costs, as a table. */
+export function formatTrials(trials: readonly QuantizationTrial[]): string {
+  const rows = trials.map(({ stored, bytes, error, top1Changes, images }) => [
+    stored,
+    megabytes(bytes),
+    error.toExponential(2),
+    `${top1Changes} of ${images}`,
+  ]);
+  const table = [['stored as', 'size', '‖Δ‖/‖ref‖', 'top-1 changes'], ...rows];
+  return [
+    '',
+    ...table.map((row) =>
+      row
+        .map((cell) => cell.padEnd(12))
+        .join('')
+        .trimEnd(),
+    ),
+  ].join('\n');
 }
 
 function describeSource({ name, bytes, gzip, sha256 }: Provenance['source']): string {

@@ -8,6 +8,7 @@ import { checkLabels } from './labels.js';
 import { describeProvenance, type Provenance } from './provenance.js';
 import { sha256 } from './sha256.js';
 import { type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
+import type { Quantization } from './tfjs/quantize.js';
 
 /** torchvision's own preprocessing crops to this. */
 const DEFAULT_IMAGE_SIZE = 224;
@@ -26,6 +27,8 @@ export interface ConvertOptions extends ReadOptions {
   readonly imageSize?: number | undefined;
   /** Names of the classes in the order of the logits, to be kept in the model. */
   readonly labels?: readonly string[] | undefined;
+  /** Store the kernels in less than float32; loaders take them back to float32. */
+  readonly quantization?: Quantization | undefined;
   /** Those to keep where no `labels` are given and these are torchvision's official weights. */
   readonly officialLabels?: readonly string[] | undefined;
 }
@@ -55,7 +58,7 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
-  const { transformInput, imageSize = DEFAULT_IMAGE_SIZE, key, sourceName } = options;
+  const { transformInput, imageSize = DEFAULT_IMAGE_SIZE, key, sourceName, quantization } = options;
   checkImageSize(imageSize);
   const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
@@ -76,12 +79,13 @@ export async function convertCheckpoint(
     transformInput: transformInput ?? official,
     imageSize,
     labels,
+    quantization,
   });
   const { topology, weights } = describeModel({ ...provenance, imageSize });
   const { data, nonFinite } = computeWeights(stateDict, weights, match.branch3Kernel);
   const guessed = transformInput === undefined && !provenance.transformInput;
   return {
-    files: toArtifacts({ topology, weights, data, provenance }),
+    files: toArtifacts({ topology, weights, data, provenance, quantization }),
     provenance,
     tensors: listTensors(value).size,
     parameters: data.length,

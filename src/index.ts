@@ -75,6 +75,7 @@ export {
   type Precision,
 } from './tfjs/backends.js';
 export { type LayerVisitor, type LoadedModel, loadModel } from './tfjs/load.js';
+export { QUANTIZATIONS, type Quantization } from './tfjs/quantize.js';
 export { type Comparison, compareLogits, type ImageComparison } from './verify/compare.js';
 export type { Attempt, Cause, Diagnosis } from './verify/diagnosis.js';
 export {
@@ -91,6 +92,7 @@ export {
   verifyModel,
 } from './verify/index.js';
 export type { LayerComparison, LayerReport, Statistics } from './verify/layers.js';
+export { compareQuantizations, type QuantizationTrial } from './verify/quantizations.js';
 export {
   formatReport,
   type JSONReport,

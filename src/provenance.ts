@@ -2,6 +2,7 @@ import type { Container } from './checkpoint/index.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import type { Match } from './googlenet/mapping.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
+import type { Quantization } from './tfjs/quantize.js';
 import { VERSION } from './version.js';
 
 /** What was converted from what; `userDefinedMetadata.pth2tfjs` of the written model. */
@@ -35,6 +36,8 @@ export interface Provenance {
   };
   /** Names of the classes, in the order of the logits; absent where nobody gave them. */
   readonly labels?: readonly string[];
+  /** How the kernels are stored; absent for float32. */
+  readonly quantization?: Quantization;
   readonly ignoredKeys: readonly string[];
 }
 
@@ -48,10 +51,11 @@ export interface ProvenanceInput {
   readonly transformInput: boolean;
   readonly imageSize: number;
   readonly labels: readonly string[] | undefined;
+  readonly quantization: Quantization | undefined;
 }
 
 export function describeProvenance(input: ProvenanceInput): Provenance {
-  const { container, match, imageSize, labels } = input;
+  const { container, match, imageSize, labels, quantization } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
@@ -77,6 +81,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
       std: IMAGENET_STD,
     },
     ...(labels === undefined ? {} : { labels }),
+    ...(quantization === undefined ? {} : { quantization }),
     ignoredKeys: match.ignored,
   };
 }

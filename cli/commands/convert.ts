@@ -1,10 +1,14 @@
 import type { CommandModule } from 'yargs';
-import type { Conversion } from '../../src/convert.js';
+import type { Conversion, ConvertOptions } from '../../src/convert.js';
+import { QUANTIZATIONS, type Quantization } from '../../src/tfjs/quantize.js';
+import type { Golden } from '../../src/verify/golden.js';
+import type { QuantizationTrial } from '../../src/verify/quantizations.js';
 import { CRC32_OPTION } from '../crc32.js';
+import { readGoldenFile } from '../golden-file.js';
 import { checkHubHash, inFile, printWarnings, readInput } from '../input.js';
 import { readLabels } from '../labels.js';
 import { writeDirectory } from '../output.js';
-import { formatSummary } from '../summary.js';
+import { formatSummary, formatTrials } from '../summary.js';
 import { checkTarget, refuseInside } from '../target.js';
 import {
   type CheckpointArguments,
@@ -18,6 +22,8 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly outDir: string;
   readonly force: boolean;
   readonly labels: string | undefined;
+  readonly quantize: Quantization | undefined;
+  readonly golden: string | undefined;
 }
 
 export const convertCommand: CommandModule<object, Arguments> = {
@@ -46,6 +52,16 @@ export const convertCommand: CommandModule<object, Arguments> = {
         describe:
           "File with the classes' names, to be kept in the model: one a line, or JSON; 'imagenet' for ImageNet's, which the official weights get by themselves",
       })
+      .option('quantize', {
+        choices: QUANTIZATIONS,
+        requiresArg: true,
+        describe: 'Store the kernels in less than float32; any TensorFlow.js reads them',
+      })
+      .option('golden', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Golden file to measure what each --quantize costs in accuracy',
+      })
       .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
       .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model') as never,
   handler: async (args) => {
@@ -53,17 +69,21 @@ export const convertCommand: CommandModule<object, Arguments> = {
     await checkTarget(args.outDir, { force: args.force });
     if (args.force) await refuseInside(args.outDir, args.checkpoint);
     const labels = await readLabels(args.labels);
+    const golden =
+      args.golden === undefined ? undefined : await readGoldenFile(args.golden, args.quiet);
     const source = await readInput(args.checkpoint, args.quiet);
     const { convertCheckpoint } = await import('../../src/convert.js');
+    const options: ConvertOptions = {
+      sourceName: source.name,
+      key: args.key,
+      transformInput: args.transformInput,
+      imageSize: args.imageSize,
+      quantization: args.quantize,
+      ...labels,
+      ...CRC32_OPTION,
+    };
     const conversion = await inFile(args.checkpoint, () =>
-      convertCheckpoint(source.bytes, {
-        sourceName: source.name,
-        key: args.key,
-        transformInput: args.transformInput,
-        imageSize: args.imageSize,
-        ...labels,
-        ...CRC32_OPTION,
-      }),
+      convertCheckpoint(source.bytes, options),
     );
     const warnings = [
       ...conversion.warnings,
@@ -71,19 +91,43 @@ export const convertCommand: CommandModule<object, Arguments> = {
     ];
     await writeDirectory(args.outDir, conversion.files, { force: args.force });
     const seconds = (performance.now() - started) / 1000;
-    print(args, { ...conversion, warnings }, seconds);
+    const trials =
+      golden === undefined ? undefined : await tryAll(golden, source.bytes, options, args);
+    print(args, { ...conversion, warnings }, seconds, trials);
   },
 };
 
-function print(args: Arguments, conversion: Conversion, seconds: number): void {
+/** Every way of storing the weights, against a golden file. */
+async function tryAll(
+  golden: Golden,
+  checkpoint: Uint8Array,
+  options: ConvertOptions,
+  args: Arguments,
+): Promise<readonly QuantizationTrial[]> {
+  // Keeps TensorFlow.js from advertising its other packages on stderr.
+  const { enableProdMode } = await import('@tensorflow/tfjs-core');
+  enableProdMode();
+  const { compareQuantizations } = await import('../../src/verify/quantizations.js');
+  return inFile(args.golden as string, () => compareQuantizations(checkpoint, golden, options));
+}
+
+function print(
+  args: Arguments,
+  conversion: Conversion,
+  seconds: number,
+  trials: readonly QuantizationTrial[] | undefined,
+): void {
   const { outDir } = args;
   const { provenance, tensors, parameters, warnings, files } = conversion;
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (args.json) {
     const counts = { tensors, parameters, files: files.length, bytes, seconds };
-    process.stdout.write(`${JSON.stringify({ outDir, ...provenance, ...counts, warnings })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ outDir, ...provenance, ...counts, trials, warnings })}\n`,
+    );
   } else if (!args.quiet) {
     process.stdout.write(`${formatSummary(conversion, { outDir, bytes, seconds })}\n`);
+    if (trials !== undefined) process.stdout.write(`${formatTrials(trials)}\n`);
     printWarnings(warnings);
   }
 }

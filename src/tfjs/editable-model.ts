@@ -1,6 +1,8 @@
+import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import type { NamedBytes } from './artifacts.js';
 import { weightPaths } from './load.js';
+import { dequantize, type Quantization, storedSize } from './quantize.js';
 
 /** A layer in the JSON of a Keras model, as far as it is edited here. */
 export interface LayerJSON {
@@ -27,26 +29,37 @@ export interface EditableModel {
 interface ModelJSON {
   readonly modelTopology: { readonly config: { readonly layers: LayerJSON[] } };
   readonly weightsManifest: readonly {
-    readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+    readonly weights: readonly io.WeightsManifestEntry[];
   }[];
 }
 
-/** Takes the files of a float32 layers model apart; they must have been loaded before. */
+/** Takes the files of a layers model apart; they must have been loaded before. */
 export function openModel(files: readonly NamedBytes[]): EditableModel {
   const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const json = byName.get('model.json') as Uint8Array;
   const rest = JSON.parse(new TextDecoder().decode(json)) as ModelJSON;
   const bytes = concatenate(weightPaths(json).map((path) => byName.get(path) as Uint8Array));
-  const data = new Float32Array(bytes.buffer);
-  if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
   const weights = new Map<string, Weight>();
   let at = 0;
-  for (const { name, shape } of rest.weightsManifest.flatMap((group) => group.weights)) {
-    const length = shape.reduce((product, size) => product * size, 1);
-    weights.set(name, { shape, data: data.subarray(at, at + length) });
-    at += length;
+  for (const spec of rest.weightsManifest.flatMap((group) => group.weights)) {
+    const end = at + spec.shape.reduce((product, size) => product * size, storedSize(spec));
+    weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, bytes.slice(at, end)) });
+    at = end;
   }
   return { layers: structuredClone(rest.modelTopology.config.layers), weights, rest };
+}
+
+/** @param bytes in memory of their own */
+function readWeight({ quantization }: io.WeightsManifestEntry, bytes: Uint8Array): Float32Array {
+  if (quantization !== undefined) return dequantize(bytes, quantization);
+  if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
+  return new Float32Array(bytes.buffer);
+}
+
+/** How the model's kernels are stored, where that is not float32. */
+export function quantizationOf({ rest }: EditableModel): Quantization | undefined {
+  const specs = rest.weightsManifest.flatMap((group) => group.weights);
+  return specs.find(({ quantization }) => quantization !== undefined)?.quantization?.dtype;
 }
 
 /** Puts a model together again, as `model.json` and one file of weights. */

@@ -4,6 +4,7 @@ import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from './artifacts.js';
+import { storedSize } from './quantize.js';
 
 /** A loaded model of one image input and one row of logits. */
 export interface LoadedModel {
@@ -196,8 +197,11 @@ function filesHandler(
 }
 
 function checkLength(specs: readonly io.WeightsManifestEntry[], found: number): void {
-  const count = specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  if (count * 4 !== found) {
-    throw damaged(`has ${found} bytes of weights, where model.json describes ${count * 4}`);
+  const expected = specs.reduce(
+    (sum, spec) => sum + spec.shape.reduce((a, b) => a * b, storedSize(spec)),
+    0,
+  );
+  if (expected !== found) {
+    throw damaged(`has ${found} bytes of weights, where model.json describes ${expected}`);
   }
 }

@@ -5,6 +5,7 @@ import type { Provenance } from '../provenance.js';
 import { sha256 } from '../sha256.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
+import { quantizationOf } from '../tfjs/editable-model.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
@@ -12,6 +13,7 @@ import { inputPairs, inputSuspects } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
 import { logitsSuspects } from './causes/logits.js';
 import { precisionSuspects } from './causes/precision.js';
+import { quantizedWeights } from './causes/quantization.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
 import { topologySuspects } from './causes/topology.js';
@@ -35,6 +37,7 @@ export interface Failure {
 
 /** Cheapest first: what only looks at the weights, then what needs a run or two, then the searches. */
 const LINEUPS: readonly Lineup[] = [
+  quantizedWeights,
   weightSuspects,
   topologySuspects,
   inputSuspects,
@@ -169,6 +172,11 @@ function hints(
     ...(nearest === undefined
       ? []
       : [`The nearest is: ${nearest.description}; there may be a second cause beside it.`]),
+    ...(quantizationOf(lab.model) === undefined
+      ? []
+      : [
+          `The model's kernels are stored as ${quantizationOf(lab.model)}, which costs accuracy: convert without --quantize, or pass the error that you accept as --rtol.`,
+        ]),
     ...(lab.checkpoint === null
       ? [
           checkpoint === undefined

@@ -1,0 +1,122 @@
+import type { io } from '@tensorflow/tfjs-core';
+import { Pth2tfjsError } from '../errors.js';
+
+/**
+ * TensorFlow.js's quantization of stored weights, which its loaders take back to float32 by themselves:
+ * float16, or integers with `value = q * scale + min` for a whole tensor. Source: `decodeWeight` in
+ * tfjs-core, src/io/io_utils.ts; that zero should stay zero, from tensorflowjs, quantization.py.
+ */
+
+export const QUANTIZATIONS = ['float16', 'uint16', 'uint8'] as const;
+
+/** How weights are stored in less than float32. */
+export type Quantization = (typeof QUANTIZATIONS)[number];
+
+/** What the weights manifest says of a tensor that is stored so. */
+export type QuantizationSpec = NonNullable<io.WeightsManifestEntry['quantization']>;
+
+export interface Quantized {
+  readonly bytes: Uint8Array;
+  readonly spec: QuantizationSpec;
+}
+
+/** Bytes that a number takes in the weight files. */
+export function storedSize({
+  quantization,
+}: Pick<io.WeightsManifestEntry, 'quantization'>): number {
+  if (quantization === undefined) return 4;
+  return quantization.dtype === 'uint8' ? 1 : 2;
+}
+
+/**
+ * Rounds the values of one tensor to the nearest that the storage has.
+ * @throws Pth2tfjsError `unsupported` for values that it has not: infinite ones, no numbers, and for
+ *   float16 those beyond 65504
+ */
+export function quantize(name: string, values: Float32Array, dtype: Quantization): Quantized {
+  const limit = dtype === 'float16' ? MOST_FLOAT16 : Infinity;
+  const bad = values.find((value) => !(Math.abs(value) < limit));
+  if (bad !== undefined) {
+    throw new Pth2tfjsError('unsupported', `${name} holds ${bad}, which ${dtype} cannot store`, {
+      hint: 'convert without --quantize',
+    });
+  }
+  return dtype === 'float16' ? toFloat16(values) : toIntegers(values, dtype);
+}
+
+/**
+ * The values that a loader makes of stored ones.
+ * @param bytes as they lie in the weight files, little-endian
+ */
+export function dequantize(bytes: Uint8Array, spec: QuantizationSpec): Float32Array {
+  const { dtype, scale = 1, min = 0 } = spec;
+  const value = (q: number) => q * scale + min;
+  if (dtype === 'uint8') return Float32Array.from(bytes, value);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const read = dtype === 'float16' ? fromHalf : value;
+  return Float32Array.from({ length: bytes.length / 2 }, (_, i) =>
+    read(view.getUint16(i * 2, true)),
+  );
+}
+
+function toIntegers(values: Float32Array, dtype: 'uint8' | 'uint16'): Quantized {
+  const size = dtype === 'uint8' ? 1 : 2;
+  const top = 2 ** (8 * size) - 1;
+  const { scale, min } = rangeOf(values, top);
+  const bytes = new Uint8Array(values.length * size);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < values.length; i++) {
+    const q = Math.min(top, Math.max(0, Math.round(((values[i] as number) - min) / scale)));
+    if (size === 1) bytes[i] = q;
+    else view.setUint16(i * 2, q, true);
+  }
+  return { bytes, spec: { dtype, scale, min } };
+}
+
+/** Scale and least value of finite values; where both signs occur, zero falls on a whole number. */
+function rangeOf(values: Float32Array, top: number): { scale: number; min: number } {
+  const least = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (values.length === 0 || least === most) return { scale: 1, min: values[0] ?? 0 };
+  if (least >= 0 || most <= 0) return { scale: (most - least) / top, min: least };
+  const zero = Math.min(top - 1, Math.max(1, Math.round((-least / (most - least)) * top)));
+  const scale = Math.max(-least / zero, most / (top - zero));
+  return { scale, min: -zero * scale };
+}
+
+/** From here on, half precision rounds to infinity. */
+const MOST_FLOAT16 = 65520;
+
+function toFloat16(values: Float32Array): Quantized {
+  const bytes = new Uint8Array(values.length * 2);
+  const view = new DataView(bytes.buffer);
+  const words = new Uint32Array(values.slice().buffer);
+  for (let i = 0; i < words.length; i++) view.setUint16(i * 2, toHalf(words[i] as number), true);
+  return { bytes, spec: { dtype: 'float16' } };
+}
+
+/** A finite float32's bits as those of the nearest half, half to even. */
+function toHalf(word: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const exponent = ((word >>> 23) & 0xff) - 127;
+  // Subnormal halves lose a bit for each step below the least normal exponent.
+  const dropped = 13 + Math.max(0, -14 - exponent);
+  if (dropped > 24) return sign;
+  const mantissa = (word & 0x7fffff) | 0x800000;
+  const kept = mantissa >>> dropped;
+  const rest = mantissa - kept * 2 ** dropped;
+  const half = 2 ** (dropped - 1);
+  const up = rest > half || (rest === half && kept % 2 === 1) ? 1 : 0;
+  // The leading bit of `kept` counts one exponent; a carry counts another, as it should.
+  const base = exponent < -14 ? 0 : (exponent + 14) << 10;
+  return sign | (base + kept + up);
+}
+
+function fromHalf(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 0x1f;
+  const mantissa = half & 0x3ff;
+  if (exponent === 0) return sign * mantissa * 2 ** -24;
+  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN;
+  return sign * (1024 + mantissa) * 2 ** (exponent - 25);
+}

@@ -1,0 +1,50 @@
+import { type ConvertOptions, convertCheckpoint } from '../convert.js';
+import { isPth2tfjsError } from '../errors.js';
+import { QUANTIZATIONS, type Quantization } from '../tfjs/quantize.js';
+import type { Golden } from './golden.js';
+import { type VerifyOptions, verifyModel } from './index.js';
+
+/** What storing the weights in one way costs and saves. */
+export interface QuantizationTrial {
+  readonly stored: Quantization | 'float32';
+  /** Of all the model's files. */
+  readonly bytes: number;
+  /** Largest relative error of an image's logits against PyTorch's. */
+  readonly error: number;
+  /** Images whose most probable class is another one than in PyTorch. */
+  readonly top1Changes: number;
+  readonly images: number;
+}
+
+/**
+ * Converts a checkpoint in every way of storing the weights, and compares each with PyTorch. Ways that
+ * cannot hold these weights are left out.
+ * @throws Pth2tfjsError as `convertCheckpoint` and `verifyModel` do
+ */
+export async function compareQuantizations(
+  checkpoint: Uint8Array,
+  golden: Golden,
+  convert: ConvertOptions,
+  verify: VerifyOptions = {},
+): Promise<readonly QuantizationTrial[]> {
+  const trials: QuantizationTrial[] = [];
+  for (const quantization of [undefined, ...QUANTIZATIONS]) {
+    try {
+      const { files } = await convertCheckpoint(checkpoint, { ...convert, quantization });
+      // Layer by layer it would take twice as long, for nothing that is shown.
+      const logitsOnly = { ...golden, activations: new Map() };
+      const { results } = await verifyModel(files, logitsOnly, { ...verify, diagnose: false });
+      const images = results[0]?.comparison.images ?? [];
+      trials.push({
+        stored: quantization ?? 'float32',
+        bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
+        error: results[0]?.comparison.required.rtol ?? NaN,
+        top1Changes: images.filter(({ top5 }) => top5.expected[0] !== top5.actual[0]).length,
+        images: images.length,
+      });
+    } catch (error) {
+      if (!isPth2tfjsError(error) || error.code !== 'unsupported') throw error;
+    }
+  }
+  return trials;
+}
