@@ -1,13 +1,16 @@
 import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
 import { listTensors, selectStateDict } from './checkpoint/state-dict.js';
+import { Pth2tfjsError } from './errors.js';
+import type { InputKind, ModelFormat } from './formats.js';
+import { describeGraph } from './googlenet/graph.js';
 import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
-import { checkImageSize, describeModel } from './googlenet/model.js';
+import { checkImageSize, describeModel, type ModelOptions } from './googlenet/model.js';
 import { isOfficial } from './googlenet/official.js';
 import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
 import { describeProvenance, type Provenance } from './provenance.js';
 import { sha256 } from './sha256.js';
-import { type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
+import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
 
 /** torchvision's own preprocessing crops to this. */
@@ -25,6 +28,13 @@ export interface ConvertOptions extends ReadOptions {
   readonly transformInput?: boolean | undefined;
   /** Side of the square input in pixels, at least 15. Default 224. */
   readonly imageSize?: number | undefined;
+  /**
+   * `layers` for `tf.loadLayersModel`, the default; `graph` for `tf.loadGraphModel`: a frozen graph,
+   * convolutions with bias and ReLU in one.
+   */
+  readonly format?: ModelFormat | undefined;
+  /** What the model takes: normalised images, the default, or with `graph` also pixels, as int32. */
+  readonly input?: InputKind | undefined;
   /** Names of the classes in the order of the logits, to be kept in the model. */
   readonly labels?: readonly string[] | undefined;
   /** Store the kernels in less than float32; loaders take them back to float32. */
@@ -46,9 +56,9 @@ export interface Conversion {
 }
 
 /**
- * Converts a torchvision GoogLeNet checkpoint to a TensorFlow.js layers model, in memory.
- * The model takes NHWC float32 `[batch, imageSize, imageSize, 3]`, normalised as torchvision's
- * transforms do, and gives logits `[batch, numClasses]`.
+ * Converts a torchvision GoogLeNet checkpoint to a TensorFlow.js model, in memory. The model takes
+ * NHWC float32 `[batch, imageSize, imageSize, 3]`, normalised as torchvision's transforms do (or int32
+ * pixels, see `input`), and gives logits `[batch, numClasses]`.
  *
  * @param bytes what `torch.save` wrote, gzipped or not; must not change while this runs
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`, `usage`;
@@ -58,8 +68,21 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
-  const { transformInput, imageSize = DEFAULT_IMAGE_SIZE, key, sourceName, quantization } = options;
+  const {
+    transformInput,
+    imageSize = DEFAULT_IMAGE_SIZE,
+    key,
+    sourceName,
+    quantization,
+    format = 'layers',
+    input = 'normalized',
+  } = options;
   checkImageSize(imageSize);
+  if (input === 'pixels' && format !== 'graph') {
+    throw new Pth2tfjsError('usage', 'only a graph model can take pixels', {
+      hint: 'choose the format graph with it',
+    });
+  }
   const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
   const { container, value } = await readCheckpoint(file, options);
@@ -80,17 +103,29 @@ export async function convertCheckpoint(
     imageSize,
     labels,
     quantization,
+    format,
+    input,
   });
-  const { topology, weights } = describeModel({ ...provenance, imageSize });
-  const { data, nonFinite } = computeWeights(stateDict, weights, match.branch3Kernel);
+  const description = describe({ ...provenance, imageSize }, format, input);
+  const { data, nonFinite } = computeWeights(stateDict, description.weights, match.branch3Kernel);
   const guessed = transformInput === undefined && !provenance.transformInput;
   return {
-    files: toArtifacts({ topology, weights, data, provenance, quantization }),
+    files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,
     tensors: listTensors(value).size,
     parameters: data.length,
     warnings: collectWarnings(guessed, nonFinite),
   };
+}
+
+function describe(
+  options: ModelOptions,
+  format: ModelFormat,
+  input: InputKind,
+): Pick<ArtifactsInput, 'format' | 'topology' | 'signature' | 'weights' | 'constants'> {
+  return format === 'graph'
+    ? { format: 'graph-model', ...describeGraph(options, input) }
+    : { format: 'layers-model', ...describeModel(options) };
 }
 
 function collectWarnings(guessedTransform: boolean, nonFinite: readonly string[]): string[] {

@@ -41,6 +41,7 @@ export {
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
 export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
 export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
+export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './formats.js';
 export type { Branch3Kernel } from './googlenet/architecture.js';
 export {
   MappingError,

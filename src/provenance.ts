@@ -1,4 +1,5 @@
 import type { Container } from './checkpoint/index.js';
+import type { InputKind, ModelFormat } from './formats.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import type { Match } from './googlenet/mapping.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
@@ -9,6 +10,7 @@ import { VERSION } from './version.js';
 export interface Provenance {
   readonly tool: string;
   readonly network: 'googlenet';
+  readonly format: ModelFormat;
   readonly source: {
     readonly name: string | null;
     /** Size of the checkpoint, after gunzip. */
@@ -30,6 +32,8 @@ export interface Provenance {
     readonly layout: 'NHWC';
     readonly shape: readonly [null, number, number, 3];
     readonly channels: 'RGB';
+    /** Normalised float32, or int32 pixels from 0 to 255 that the model normalises itself. */
+    readonly kind: InputKind;
     /** Pixels in [0, 1], then `(x - mean) / std` a channel. */
     readonly mean: readonly number[];
     readonly std: readonly number[];
@@ -52,6 +56,8 @@ export interface ProvenanceInput {
   readonly imageSize: number;
   readonly labels: readonly string[] | undefined;
   readonly quantization: Quantization | undefined;
+  readonly format: ModelFormat;
+  readonly input: InputKind;
 }
 
 export function describeProvenance(input: ProvenanceInput): Provenance {
@@ -59,6 +65,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
   return {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
+    format: input.format,
     source: {
       name: input.sourceName ?? null,
       bytes: container.byteLength,
@@ -77,6 +84,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
       layout: 'NHWC',
       shape: [null, imageSize, imageSize, 3],
       channels: 'RGB',
+      kind: input.input,
       mean: IMAGENET_MEAN,
       std: IMAGENET_STD,
     },

@@ -1,11 +1,12 @@
 import type { CommandModule } from 'yargs';
 import type { Conversion, ConvertOptions } from '../../src/convert.js';
+import { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from '../../src/formats.js';
 import { QUANTIZATIONS, type Quantization } from '../../src/tfjs/quantize.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { QuantizationTrial } from '../../src/verify/quantizations.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { readGoldenFile } from '../golden-file.js';
-import { checkHubHash, inFile, printWarnings, readInput } from '../input.js';
+import { checkHubHash, inFile, printWarnings, readInput, usageError } from '../input.js';
 import { readLabels } from '../labels.js';
 import { writeDirectory } from '../output.js';
 import { formatSummary, formatTrials } from '../summary.js';
@@ -22,6 +23,8 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly outDir: string;
   readonly force: boolean;
   readonly labels: string | undefined;
+  readonly format: ModelFormat;
+  readonly input: InputKind;
   readonly quantize: Quantization | undefined;
   readonly golden: string | undefined;
 }
@@ -52,6 +55,18 @@ export const convertCommand: CommandModule<object, Arguments> = {
         describe:
           "File with the classes' names, to be kept in the model: one a line, or JSON; 'imagenet' for ImageNet's, which the official weights get by themselves",
       })
+      .option('format', {
+        choices: MODEL_FORMATS,
+        requiresArg: true,
+        default: 'layers' as const,
+        describe: 'A model for tf.loadLayersModel, or a frozen graph for tf.loadGraphModel',
+      })
+      .option('input', {
+        choices: INPUTS,
+        requiresArg: true,
+        default: 'normalized' as const,
+        describe: 'What the model takes; pixels (0 to 255, int32) go with --format graph',
+      })
       .option('quantize', {
         choices: QUANTIZATIONS,
         requiresArg: true,
@@ -66,6 +81,9 @@ export const convertCommand: CommandModule<object, Arguments> = {
       .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model') as never,
   handler: async (args) => {
     const started = performance.now();
+    if (args.input === 'pixels' && args.format !== 'graph') {
+      throw usageError('--input pixels goes with --format graph');
+    }
     await checkTarget(args.outDir, { force: args.force });
     if (args.force) await refuseInside(args.outDir, args.checkpoint);
     const labels = await readLabels(args.labels);
@@ -79,6 +97,8 @@ export const convertCommand: CommandModule<object, Arguments> = {
       transformInput: args.transformInput,
       imageSize: args.imageSize,
       quantization: args.quantize,
+      format: args.format,
+      input: args.input,
       ...labels,
       ...CRC32_OPTION,
     };

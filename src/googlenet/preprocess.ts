@@ -1,3 +1,5 @@
+import { Pth2tfjsError } from '../errors.js';
+
 /**
  * What the network expects of its input. Source: torchvision/transforms/_presets.py
  * (ImageClassification) and torchvision/models/googlenet.py (_transform_input).
@@ -15,3 +17,26 @@ export const TRANSFORM_INPUT = {
   scale: IMAGENET_STD.map((std) => std / 0.5),
   offset: IMAGENET_MEAN.map((mean) => (mean - 0.5) / 0.5),
 } as const;
+
+/** How far from a whole number float32's rounding may leave a pixel that was normalised. */
+const MOST_ROUNDING = 1e-3;
+
+/**
+ * Undoes the normalisation of images that were 8-bit pixels.
+ * @param normalized NHWC, channels innermost
+ * @returns pixels from 0 to 255, in the same layout
+ * @throws Pth2tfjsError `image` for values that no pixel gives
+ */
+export function toPixels(normalized: Float32Array): Int32Array {
+  return Int32Array.from(normalized, (value, i) => {
+    const mean = IMAGENET_MEAN[i % 3] as number;
+    const pixel = (value * (IMAGENET_STD[i % 3] as number) + mean) * 255;
+    const whole = Math.round(pixel);
+    if (Math.abs(pixel - whole) <= MOST_ROUNDING && whole >= 0 && whole <= 255) return whole;
+    throw new Pth2tfjsError(
+      'image',
+      `the model takes pixels, and a value of ${value} in the input is no normalised pixel`,
+      { hint: 'pass images of 8 bits a channel, normalised as torchvision does' },
+    );
+  });
+}

@@ -8,7 +8,7 @@ import { dequantize, type Quantization, storedSize } from './quantize.js';
 export interface LayerJSON {
   name: string;
   class_name: string;
-  config: Record<string, unknown> & { padding?: unknown; strides?: unknown };
+  config: Record<string, unknown> & { padding?: unknown; strides?: unknown; pool_size?: unknown };
   /** `[[[layer, node, tensor, arguments], …]]`; empty for the input. */
   inbound_nodes: [string, number, number, object][][];
 }

@@ -51,6 +51,9 @@ const LINEUPS: readonly Lineup[] = [
   branchOrders,
 ];
 
+const GRAPH =
+  'Causes are looked for in layers models, which can be run otherwise: convert with --format layers and verify that.';
+
 /**
  * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:
  * the cause is the one that closes the gap when it is taken away.
@@ -59,6 +62,7 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   const { failing } = failure;
   const known = nearTie(failing) ?? roundingAlone(failing);
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
+  if (failure.provenance?.format === 'graph') return { cause: null, attempts: [], hints: [GRAPH] };
   try {
     return await search(failure);
   } catch (error) {
