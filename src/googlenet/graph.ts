@@ -2,7 +2,8 @@ import { Pth2tfjsError } from '../errors.js';
 import type { InputKind } from '../formats.js';
 import type { Constant } from '../tfjs/artifacts.js';
 import type { LayerJSON } from '../tfjs/editable-model.js';
-import { describeModel, type ModelOptions, type WeightSpec } from './model.js';
+import type { WeightSpec } from './layer-graph.js';
+import { describeModel, type ModelOptions } from './model.js';
 import { IMAGENET_MEAN, IMAGENET_STD, TRANSFORM_INPUT } from './preprocess.js';
 
 /**

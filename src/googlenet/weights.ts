@@ -1,7 +1,7 @@
 import { toFloat32 } from '../checkpoint/float32.js';
 import type { StateDict } from '../checkpoint/tensor.js';
 import { BATCH_NORM_EPS, type Branch3Kernel, type ConvBlock, convBlocks } from './architecture.js';
-import type { WeightSpec } from './model.js';
+import type { WeightSpec } from './layer-graph.js';
 import { TRANSFORM_INPUT } from './preprocess.js';
 
 /** The model's weights, one after the other, and the source keys that hold no finite number. */

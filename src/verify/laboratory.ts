@@ -1,6 +1,7 @@
 import type { StateDict } from '../checkpoint/tensor.js';
 import type { Branch3Kernel } from '../googlenet/architecture.js';
-import { describeModel, type ModelDescription } from '../googlenet/model.js';
+import type { ModelDescription } from '../googlenet/layer-graph.js';
+import { describeModel } from '../googlenet/model.js';
 import { type BatchNorm, computeWeights } from '../googlenet/weights.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import {
