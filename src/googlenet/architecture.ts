@@ -99,17 +99,29 @@ export const STAGES: readonly Stage[] = [
 /** Channels that the average pool leaves, and `fc` takes. */
 export const FEATURES = 1024;
 
-/** The auxiliary classifiers, which only training uses, by the stage whose output they take. */
-export const AUX_HEADS = [
+/** An auxiliary classifier, which only training uses, by the stage whose output it takes. */
+export interface AuxHead {
+  readonly name: 'aux1' | 'aux2';
+  readonly stage: string;
+  readonly inChannels: number;
+}
+
+export const AUX_HEADS: readonly [AuxHead, AuxHead] = [
   { name: 'aux1', stage: 'inception4a', inChannels: 512 },
   { name: 'aux2', stage: 'inception4d', inChannels: 528 },
-] as const;
+];
 
 /** An auxiliary head: average pool to 4x4, 1x1 convolution, two linear layers. */
 export const AUX = { poolSize: 4, convChannels: 128, hidden: 1024 } as const;
 
 /** BatchNorm's epsilon in BasicConv2d; PyTorch's default is 1e-5. */
 export const BATCH_NORM_EPS = 0.001;
+
+/** The share that each batch has in BatchNorm's running statistics: PyTorch's default. */
+export const BATCH_NORM_MOMENTUM = 0.1;
+
+/** The probabilities with which dropout zeroes a feature, before `fc` and in the auxiliary heads. */
+export const DROPOUT = { main: 0.2, aux: 0.7 } as const;
 
 /** The smallest image whose every pool output holds a pixel; PyTorch refuses less. */
 export const MIN_IMAGE_SIZE = 15;
@@ -154,7 +166,7 @@ export function convBlocks(branch3Kernel: Branch3Kernel): ConvBlock[] {
 }
 
 /** The 1x1 convolution of an auxiliary head. */
-export function auxConv({ name, inChannels }: (typeof AUX_HEADS)[number]): ConvBlock {
+export function auxConv({ name, inChannels }: AuxHead): ConvBlock {
   return {
     name: `${name}.conv`,
     inChannels,
@@ -163,4 +175,14 @@ export function auxConv({ name, inChannels }: (typeof AUX_HEADS)[number]): ConvB
     stride: 1,
     padding: 0,
   };
+}
+
+/** Side of the square feature map that a stage gives for a square image; pools have `ceil_mode`. */
+export function featureMapSize(stage: string, imageSize: number): number {
+  const last = STAGES.findIndex(({ name }) => name === stage);
+  return STAGES.slice(0, last + 1).reduce((size, block) => {
+    if (block.type === 'pool') return Math.ceil((size - block.kernel) / block.stride) + 1;
+    if (block.type === 'inception') return size;
+    return Math.floor((size + 2 * block.padding - block.kernel) / block.stride) + 1;
+  }, imageSize);
 }

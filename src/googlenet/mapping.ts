@@ -4,6 +4,7 @@ import { Pth2tfjsError } from '../errors.js';
 import {
   AUX,
   AUX_HEADS,
+  type AuxHead,
   auxConv,
   type Branch3Kernel,
   type ConvBlock,
@@ -109,7 +110,7 @@ function linearKeys(name: string, out: number | 'classes', features: number): [s
   ];
 }
 
-function auxKeys(head: (typeof AUX_HEADS)[number]): [string, Expected][] {
+function auxKeys(head: AuxHead): [string, Expected][] {
   const features = AUX.convChannels * AUX.poolSize ** 2;
   const keys = [
     ...convKeys(auxConv(head)),

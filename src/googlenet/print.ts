@@ -1,6 +1,7 @@
 import {
   AUX,
   AUX_HEADS,
+  type AuxHead,
   auxConv,
   BATCH_NORM_EPS,
   type Branch3Kernel,
@@ -116,7 +117,7 @@ function inception(block: InceptionBlock, branch3Kernel: Branch3Kernel): Module 
 }
 
 function auxHead(index: number, classes: number): Module {
-  const head = AUX_HEADS[index] as (typeof AUX_HEADS)[number];
+  const head = AUX_HEADS[index] as AuxHead;
   const features = AUX.convChannels * AUX.poolSize ** 2;
   return {
     name: head.name,
