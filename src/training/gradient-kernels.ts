@@ -1,0 +1,32 @@
+import { getBackend, getKernel } from '@tensorflow/tfjs-core';
+import { Pth2tfjsError } from '../errors.js';
+import { registerConvGradient } from './conv-gradient.js';
+
+/** What backpropagation through the network runs that inference does not. */
+const GRADIENT_KERNELS = [
+  'Conv2DBackpropFilter',
+  'Conv2DBackpropInput',
+  'MaxPoolGrad',
+  'Step',
+  'Rsqrt',
+  'Tile',
+] as const;
+
+/** Backends of TensorFlow.js that have them all, if need be with ours; by speed. */
+const COMPLETE = 'tensorflow, webgpu, webgl, wasm and cpu';
+
+/**
+ * Makes sure that the current backend can train.
+ * @throws Pth2tfjsError `backend` for one that lacks a kernel, naming those that have it
+ */
+export function checkGradientKernels(): void {
+  registerConvGradient();
+  const backend = getBackend();
+  const lacking = GRADIENT_KERNELS.filter((name) => getKernel(name, backend) === undefined);
+  if (lacking.length === 0) return;
+  throw new Pth2tfjsError(
+    'backend',
+    `the backend ${backend} cannot train: it has no kernel ${lacking.join(', ')}`,
+    { hint: `call tf.setBackend with one that has: ${COMPLETE}` },
+  );
+}

@@ -1,0 +1,24 @@
+/**
+ * Train GoogLeNet with TensorFlow.js as torchvision's is trained with PyTorch.
+ *
+ * ```ts
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import { googlenet, googlenetLoss } from 'pth2tfjs/training';
+ *
+ * await tf.ready();
+ * const net = googlenet({ numClasses: 10, imageSize: 96, seed: 1 });
+ * const optimizer = tf.train.momentum(0.01, 0.9);
+ * const loss = () => googlenetLoss(net.forward(images, { training: true }), labels);
+ * optimizer.minimize(loss, false, net.variables);
+ * ```
+ *
+ * @module
+ */
+export {
+  type BlockFactory,
+  type GoogLeNetOptions,
+  googlenet,
+  type LoadStateDictOptions,
+  TrainableGoogLeNet,
+} from './googlenet.js';
+export { AUX_LOSS_WEIGHT, crossEntropy, type GoogLeNetOutputs, googlenetLoss } from './loss.js';
