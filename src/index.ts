@@ -23,6 +23,7 @@ export {
 } from './app/googlenet.js';
 export type { DrawableImage, ImageBatch, ImageInput } from './app/input.js';
 export type { GoogLeNetSource, LoadProgress } from './app/source.js';
+export { denseTensor } from './checkpoint/dense-tensor.js';
 export type { DType } from './checkpoint/dtype.js';
 export { toFloat32 } from './checkpoint/float32.js';
 export {
@@ -31,6 +32,8 @@ export {
   type ReadOptions,
   readCheckpoint,
 } from './checkpoint/index.js';
+export { type StateDictMetadata, stateDictMetadata } from './checkpoint/metadata.js';
+export { type SaveOptions, saveStateDict } from './checkpoint/save/index.js';
 export {
   findStateDicts,
   listTensors,

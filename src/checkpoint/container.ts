@@ -1,3 +1,6 @@
+/** The protocol number of legacy streams; torch has written no other. */
+export const LEGACY_PROTOCOL = 1001;
+
 /** What the outside of a checkpoint says about itself. */
 export interface Container {
   readonly format: 'zip' | 'legacy';

@@ -40,3 +40,25 @@ export const DTYPES = Object.keys(ITEM_SIZES) as readonly DType[];
 export function itemSize(dtype: DType): number {
   return ITEM_SIZES[dtype];
 }
+
+/**
+ * torch.FloatStorage and the like, named after C's types, not after the dtypes. Younger dtypes have
+ * no storage class of their own: they lie in untyped storages.
+ */
+export const STORAGE_TYPES: Readonly<Record<string, DType>> = {
+  DoubleStorage: 'float64',
+  FloatStorage: 'float32',
+  HalfStorage: 'float16',
+  BFloat16Storage: 'bfloat16',
+  LongStorage: 'int64',
+  IntStorage: 'int32',
+  ShortStorage: 'int16',
+  CharStorage: 'int8',
+  ByteStorage: 'uint8',
+  BoolStorage: 'bool',
+  ComplexDoubleStorage: 'complex128',
+  ComplexFloatStorage: 'complex64',
+  QInt32Storage: 'qint32',
+  QInt8Storage: 'qint8',
+  QUInt8Storage: 'quint8',
+};

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
-import { DTYPES, type DType } from './dtype.js';
+import { DTYPES, STORAGE_TYPES } from './dtype.js';
 import { DTypeConstant, OpaqueObject, StorageType } from './inert.js';
 import type { Kind } from './opcodes.js';
 import {
@@ -103,25 +103,6 @@ const TYPES = [
   'torch.per_tensor_affine',
   'torch.per_channel_affine',
 ];
-
-/** torch.FloatStorage and the like, named after C's types, not after the dtypes. */
-const STORAGE_TYPES: Readonly<Record<string, DType>> = {
-  DoubleStorage: 'float64',
-  FloatStorage: 'float32',
-  HalfStorage: 'float16',
-  BFloat16Storage: 'bfloat16',
-  LongStorage: 'int64',
-  IntStorage: 'int32',
-  ShortStorage: 'int16',
-  CharStorage: 'int8',
-  ByteStorage: 'uint8',
-  BoolStorage: 'bool',
-  ComplexDoubleStorage: 'complex128',
-  ComplexFloatStorage: 'complex64',
-  QInt32Storage: 'qint32',
-  QInt8Storage: 'qint8',
-  QUInt8Storage: 'quint8',
-};
 
 const UNTYPED_STORAGES = [
   'torch.UntypedStorage',

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
-import type { Checkpoint } from './container.js';
+import { type Checkpoint, LEGACY_PROTOCOL } from './container.js';
 import type { TensorStorage } from './tensor.js';
 import { unpickle } from './unpickle.js';
 import { verifyPickle } from './verify-pickle.js';
@@ -11,8 +11,6 @@ import { verifyPickle } from './verify-pickle.js';
  * Source: torch/serialization.py, _legacy_save and _legacy_load.
  */
 
-const PROTOCOL_VERSION = 1001;
-
 /**
  * Reads a legacy stream. The elements are little-endian whatever machine wrote them: torch's C++
  * storage writer swaps on big-endian hosts, and `little_endian` in the system info is not consulted.
@@ -21,10 +19,10 @@ const PROTOCOL_VERSION = 1001;
 export function readLegacy(bytes: Uint8Array): Checkpoint {
   const magic = verifyPickle(bytes);
   const protocol = unpickle(bytes, magic.end);
-  if (protocol.value !== PROTOCOL_VERSION) {
+  if (protocol.value !== LEGACY_PROTOCOL) {
     throw new Pth2tfjsError(
       'unsupported',
-      `a legacy stream of another protocol than ${PROTOCOL_VERSION}, the only one that torch has written`,
+      `a legacy stream of another protocol than ${LEGACY_PROTOCOL}, the only one that torch has written`,
       { offset: magic.end },
     );
   }
@@ -36,7 +34,7 @@ export function readLegacy(bytes: Uint8Array): Checkpoint {
     container: {
       format: 'legacy',
       gzip: false,
-      version: String(PROTOCOL_VERSION),
+      version: String(LEGACY_PROTOCOL),
       pickleProtocol: object.protocol,
       byteOrder: 'little',
       byteLength: bytes.length,

@@ -146,8 +146,13 @@ export function contiguousBytes(view: TensorView): Uint8Array {
   const packed = isContiguous(view)
     ? storage.bytes.subarray(view.offset * size, (view.offset + view.numel) * size)
     : gather(view, size);
-  const ordered = storage.bigEndian ? swapBytes(packed, realSize(view.dtype)) : packed;
+  const ordered = toLittleEndian(packed, storage.bigEndian, view.dtype);
   return view.lazy === undefined ? ordered : resolveLazy(ordered, view.dtype, view.lazy);
+}
+
+/** Elements of a type in little-endian order; the same memory if they are in it already. */
+export function toLittleEndian(bytes: Uint8Array, bigEndian: boolean, dtype: DType): Uint8Array {
+  return bigEndian ? swapBytes(bytes, realSize(dtype)) : bytes;
 }
 
 /** Copies a strided view row by row; rows whose elements touch are copied whole. */

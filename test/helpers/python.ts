@@ -26,6 +26,21 @@ export function findPython(purpose: string): string | undefined {
   return found;
 }
 
+/**
+ * A Python with the newest PyTorch, which `PTH2TFJS_PYTHON_NEWEST` names; without, a warning says what
+ * is skipped. It need not have torchvision.
+ */
+export function findNewestPython(purpose: string): string | undefined {
+  const { PTH2TFJS_PYTHON_NEWEST: named } = process.env;
+  if (!named) {
+    const how = 'PTH2TFJS_PYTHON_NEWEST names no Python that has it';
+    console.warn(`SKIPPED: ${purpose}, for want of the newest PyTorch: ${how}`);
+    return undefined;
+  }
+  if (spawnSync(named, ['-c', 'import torch']).status === 0) return named;
+  throw new Error(`${named} (PTH2TFJS_PYTHON_NEWEST) has no torch`);
+}
+
 function hasTorchvision(command: string): boolean {
   return spawnSync(command, ['-c', 'import torch, torchvision']).status === 0;
 }

@@ -1,0 +1,35 @@
+import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import { Pth2tfjsError } from '../errors.js';
+import { type DType, itemSize } from './dtype.js';
+import { TensorStorage, TensorView, validateView } from './tensor.js';
+
+/**
+ * A tensor of its own: elements in row-major order, in the byte order of this machine. It keeps a view
+ * of `data`, which must not change later.
+ * @param shape sizes, such as `[out, in, height, width]` of a convolution's kernel in PyTorch's order
+ * @throws Pth2tfjsError `usage` when `data` holds another number of bytes than the shape takes.
+ */
+export function denseTensor(
+  dtype: DType,
+  shape: readonly number[],
+  data: ArrayBufferView,
+): TensorView {
+  const numel = shape.reduce((product, size) => product * size, 1);
+  if (data.byteLength !== numel * itemSize(dtype)) {
+    const wanted = `${numel * itemSize(dtype)} bytes, not ${data.byteLength}`;
+    throw new Pth2tfjsError('usage', `a ${dtype} tensor of shape [${shape}] takes ${wanted}`);
+  }
+  const storage = new TensorStorage('0', dtype, numel);
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  storage.attach(bytes, !HOST_IS_LITTLE_ENDIAN);
+  return validateView(new TensorView(dtype, shape, rowMajorStrides(shape), 0, storage));
+}
+
+/** As PyTorch counts them: an empty dimension counts as one. */
+function rowMajorStrides(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length).fill(1);
+  for (let i = shape.length - 2; i >= 0; i--) {
+    strides[i] = (strides[i + 1] as number) * Math.max(shape[i + 1] as number, 1);
+  }
+  return strides;
+}
