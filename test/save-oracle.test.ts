@@ -6,6 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StateDict } from '../src/checkpoint/tensor.js';
+import { stateDictLayout } from '../src/googlenet/keys.js';
+import { googlenetMetadata } from '../src/googlenet/metadata.js';
 import { readCheckpoint, saveStateDict, stateDictMetadata } from '../src/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findNewestPython, findPython, runPython } from './helpers/python.js';
@@ -58,6 +60,20 @@ describe.each([OLDEST, NEWEST])('what $which saves', ({ which, python, cases }) 
 
   it.runIf(python && NEWEST.python)('the newest PyTorch reads what we write', async () => {
     expect(await readBy(NEWEST.python as string)).toEqual(cases);
+  });
+
+  it.runIf(python !== undefined && which === OLDEST.which).each([
+    ['googlenet.zip', undefined],
+    ['googlenet-aux.zip', [7, 7]],
+  ])('%s: we know its keys, shapes and versions of modules', async (name, auxClasses) => {
+    const { value } = await readCheckpoint(await readFile(join(folder, `${name}.pth`)));
+    const options = { branch3Kernel: 3, numClasses: 7, auxClasses } as const;
+    const found = [...(value as StateDict)].map(([key, { dtype, shape }]) => [
+      key,
+      { dtype, shape },
+    ]);
+    expect([...stateDictLayout(options)]).toEqual(found);
+    expect([...googlenetMetadata(options)]).toEqual([...(stateDictMetadata(value) ?? [])]);
   });
 
   async function readBy(reader: string): Promise<string[]> {

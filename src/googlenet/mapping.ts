@@ -1,16 +1,8 @@
 import type { StateDictCandidate } from '../checkpoint/state-dict.js';
 import type { StateDict, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
-import {
-  AUX,
-  AUX_HEADS,
-  type AuxHead,
-  auxConv,
-  type Branch3Kernel,
-  type ConvBlock,
-  convBlocks,
-  FEATURES,
-} from './architecture.js';
+import type { Branch3Kernel } from './architecture.js';
+import { type Expected, expectedKeys, type Shape } from './keys.js';
 
 /** How a state dict fits the network. */
 export interface Match {
@@ -79,54 +71,6 @@ function list(name: string, items: readonly string[]): string {
   if (items.length === 0) return '';
   const rest = items.length > SHOWN ? `, and ${items.length - SHOWN} more` : '';
   return `${items.length} ${name} (${items.slice(0, SHOWN).join(', ')}${rest})`;
-}
-
-/** A dimension that the checkpoint may choose. */
-type Shape = readonly (number | 'classes')[];
-
-/** An expected key; optional ones may be absent, ignored ones are not used for inference. */
-interface Expected {
-  readonly shape: Shape;
-  readonly optional?: boolean;
-  readonly ignored?: boolean;
-}
-
-/** Keys of one BasicConv2d. `num_batches_tracked` is younger than torch 0.4 and only counts steps. */
-function convKeys({ name, inChannels, outChannels, kernel }: ConvBlock): [string, Expected][] {
-  const perChannel = ['weight', 'bias', 'running_mean', 'running_var'].map(
-    (field): [string, Expected] => [`${name}.bn.${field}`, { shape: [outChannels] }],
-  );
-  return [
-    [`${name}.conv.weight`, { shape: [outChannels, inChannels, kernel, kernel] }],
-    ...perChannel,
-    [`${name}.bn.num_batches_tracked`, { shape: [], optional: true, ignored: true }],
-  ];
-}
-
-function linearKeys(name: string, out: number | 'classes', features: number): [string, Expected][] {
-  return [
-    [`${name}.weight`, { shape: [out, features] }],
-    [`${name}.bias`, { shape: [out] }],
-  ];
-}
-
-function auxKeys(head: AuxHead): [string, Expected][] {
-  const features = AUX.convChannels * AUX.poolSize ** 2;
-  const keys = [
-    ...convKeys(auxConv(head)),
-    ...linearKeys(`${head.name}.fc1`, AUX.hidden, features),
-    ...linearKeys(`${head.name}.fc2`, 'classes', AUX.hidden),
-  ];
-  return keys.map(([key, expected]) => [key, { ...expected, ignored: true }]);
-}
-
-/** Every key of torchvision's state dict with its shape, in torchvision's order. */
-function expectedKeys(branch3Kernel: Branch3Kernel, auxLogits: boolean): Map<string, Expected> {
-  return new Map([
-    ...convBlocks(branch3Kernel).flatMap(convKeys),
-    ...(auxLogits ? AUX_HEADS.flatMap(auxKeys) : []),
-    ...linearKeys('fc', 'classes', FEATURES),
-  ]);
 }
 
 /** The keys that every state dict of the network has, whichever its branch3 and its heads. */

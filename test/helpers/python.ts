@@ -33,8 +33,8 @@ export function findPython(purpose: string): string | undefined {
 export function findNewestPython(purpose: string): string | undefined {
   const { PTH2TFJS_PYTHON_NEWEST: named } = process.env;
   if (!named) {
-    const how = 'PTH2TFJS_PYTHON_NEWEST names no Python that has it';
-    console.warn(`SKIPPED: ${purpose}, for want of the newest PyTorch: ${how}`);
+    const how = 'PTH2TFJS_PYTHON_NEWEST names no Python';
+    console.warn(`SKIPPED: ${purpose}, for ${how}`);
     return undefined;
   }
   if (spawnSync(named, ['-c', 'import torch']).status === 0) return named;
