@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { Pth2tfjsError } from '../src/errors.js';
+import { guard } from './guard.js';
 import { active, inspect, missingParents, newSibling, OLD, type OutputOptions } from './target.js';
 import { failure, words } from './write-errors.js';
 
@@ -12,7 +12,6 @@ export interface OutputFile {
   readonly bytes: Uint8Array;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** As many as libuv has threads: more would only queue up. */
 const WRITERS = 4;
 
@@ -149,15 +148,4 @@ function attempt(action: () => unknown): void {
   try {
     action();
   } catch {}
-}
-
-/** Runs `cleanUp` when the process exits, also by a signal; returns how to call that off. */
-function guard(cleanUp: () => void): () => void {
-  const onSignal = (signal: NodeJS.Signals) => process.exit(128 + osConstants.signals[signal]);
-  process.once('exit', cleanUp);
-  for (const signal of SIGNALS) process.on(signal, onSignal);
-  return () => {
-    process.off('exit', cleanUp);
-    for (const signal of SIGNALS) process.off(signal, onSignal);
-  };
 }

@@ -10,7 +10,7 @@ import {
 import { EXIT } from './exit-codes.js';
 import { reportToGitHub } from './github.js';
 import { usageError } from './input.js';
-import { writeReport } from './write-report.js';
+import { writeWhole } from './write-file.js';
 
 /** Where a verification is reported, besides GitHub's own places. */
 export interface ReportTargets {
@@ -55,7 +55,7 @@ export async function deliver(
   options: ReportOptions,
 ): Promise<void> {
   for (const { path, format } of files) {
-    await writeReport(path, `${formatReport(verification, format, options)}\n`);
+    await writeWhole(path, `${formatReport(verification, format, options)}\n`, { force: true });
   }
   if (stdout !== null) process.stdout.write(`${formatReport(verification, stdout, options)}\n`);
   await reportToGitHub(verification, process.env, (text) => process.stderr.write(text));

@@ -16,7 +16,7 @@ import { Pth2tfjsError } from '../src/errors.js';
 import { codeOf, failure, notEmpty } from './write-errors.js';
 
 export interface OutputOptions {
-  /** Replace a folder that holds files, wholesale. */
+  /** Replace a file, or a folder that holds files, wholesale. */
   readonly force: boolean;
 }
 
@@ -69,7 +69,7 @@ export async function inspect(target: string, force: boolean): Promise<string> {
   }
 }
 
-async function followLinks(path: string): Promise<string> {
+export async function followLinks(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
@@ -124,7 +124,7 @@ export function newSibling(place: string): string {
 }
 
 /** Clears up after runs to the same place that were killed and could not do so themselves. */
-async function recover(place: string): Promise<void> {
+export async function recover(place: string): Promise<void> {
   const prefix = prefixOf(place);
   const names = await readdir(dirname(place)).catch(() => []);
   for (const path of names.map((name) => join(dirname(place), name))) {
