@@ -24,6 +24,8 @@ test('the public names are these', () => {
     'GoogLeNet',
     'IMAGENET_MEAN',
     'IMAGENET_STD',
+    'INPUTS',
+    'MODEL_FORMATS',
     'MappingError',
     'NETWORK_KEYS',
     'Pth2tfjsError',

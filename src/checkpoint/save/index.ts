@@ -8,7 +8,10 @@ import { Call, type PickleDict, type PickleValue, Text } from './pickle-value.js
 import { ORDERED_DICT, type Reducer } from './reduce.js';
 
 export interface SaveOptions {
-  /** `zip` (the default) is read by torch 1.6 and newer, `legacy` by all. */
+  /**
+   * `zip` (the default) is for torch 1.6 and newer, `legacy` for all. Younger types, such as uint16,
+   * take a zip archive and the torch that has them.
+   */
   readonly format?: 'zip' | 'legacy' | undefined;
   /** What `_metadata` says; without it the dict has none. */
   readonly metadata?: StateDictMetadata | undefined;
