@@ -15,7 +15,7 @@ export function formatSummary(
   { provenance, tensors, parameters, files }: Conversion,
   written: Written,
 ): string {
-  const { branch3Kernel, transformInput, numClasses, input, labels, quantization, ignoredKeys } =
+  const { branch3Kernel, transformInput, numClasses, labels, quantization, ignoredKeys } =
     provenance;
   const origin = branch3Kernel === 3 ? 'torchvision' : 'the paper';
   const rows: readonly (readonly [label: string, text: string])[] = [
@@ -28,7 +28,8 @@ export function formatSummary(
     ],
     ['branch3', `${branch3Kernel}x${branch3Kernel} kernels, as in ${origin}`],
     ['transform_input', transformInput ? 'on' : 'off'],
-    ['input', `NHWC, ${input.shape[1]}x${input.shape[2]} RGB, ImageNet normalisation`],
+    ['model', FORMATS[provenance.format]],
+    ['input', describeInput(provenance.input)],
     ...(quantization === undefined
       ? []
       : [['stored as', `${quantization}, biases as float32`] as const]),
@@ -57,6 +58,18 @@ export function formatTrials(trials: readonly QuantizationTrial[]): string {
         .trimEnd(),
     ),
   ].join('\n');
+}
+
+const FORMATS = {
+  layers: 'layers model, for tf.loadLayersModel',
+  graph: 'graph model, frozen and fused, for tf.loadGraphModel',
+} as const;
+
+function describeInput({ shape, kind }: Provenance['input']): string {
+  const images = `NHWC, ${shape[1]}x${shape[2]} RGB`;
+  return kind === 'pixels'
+    ? `${images}, int32 pixels from 0 to 255; the model normalises`
+    : `${images}, ImageNet normalisation`;
 }
 
 function describeSource({ name, bytes, gzip, sha256 }: Provenance['source']): string {

@@ -1,5 +1,6 @@
 import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
+import { preprocess } from '../image/preprocess.js';
 import { checkLabels } from '../labels.js';
 import type { Provenance } from '../provenance.js';
 import { isHandler, type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
@@ -11,7 +12,7 @@ import { type Fetching, type GoogLeNetSource, resolveSource } from './source.js'
 export interface LoadOptions extends Fetching {
   /** Names of the classes, in order; default: those kept in the model, else `class 0` and so on. */
   readonly labels?: readonly string[] | undefined;
-  /** Run once on zeros, so that the first image does not pay for compiling. */
+  /** Run once on a black image, so that the first image does not pay for compiling. */
   readonly warmUp?: boolean | undefined;
   /** For a checkpoint: what `convertCheckpoint` takes. */
   readonly convert?: ConvertOptions | undefined;
@@ -75,7 +76,7 @@ export async function loadGoogLeNet(
     const loaded = new GoogLeNet(model, provenance, labels);
     if (warmUp) {
       tell('warm-up');
-      await model.predict(new Float32Array(loaded.imageSize ** 2 * 3));
+      await model.predict(preprocess(BLACK, { imageSize: loaded.imageSize }));
     }
     signal?.throwIfAborted();
     return loaded;
@@ -84,6 +85,8 @@ export async function loadGoogLeNet(
     throw error;
   }
 }
+
+const BLACK = { data: new Uint8Array(3), width: 1, height: 1 };
 
 /** A loaded GoogLeNet. Give it back with `dispose`. */
 export class GoogLeNet {

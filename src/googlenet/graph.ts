@@ -126,10 +126,8 @@ type WriteLayer = (
 const LAYERS: Readonly<Record<string, WriteLayer>> = {
   DepthwiseConv2D: (graph, name, from, config) => {
     const inputs = [...from, `${name}/depthwise_kernel`, `${name}/bias`];
-    graph.add(name, 'FusedDepthwiseConv2dNative', inputs, {
-      ...windows(config),
-      ...fused('BiasAdd'),
-    });
+    const attributes = { ...windows(config), ...UNDILATED, ...fused('BiasAdd') };
+    graph.add(name, 'FusedDepthwiseConv2dNative', inputs, attributes);
   },
   ZeroPadding2D: (graph, name, from, config) => {
     const sides = [[0, 0], ...(config.padding as number[][]), [0, 0]];
@@ -138,7 +136,8 @@ const LAYERS: Readonly<Record<string, WriteLayer>> = {
   },
   Conv2D: (graph, name, from, config) => {
     const inputs = [...from, `${name}/kernel`, `${name}/bias`];
-    graph.add(name, '_FusedConv2D', inputs, { ...windows(config), ...fused('BiasAdd', 'Relu') });
+    const attributes = { ...windows(config), ...UNDILATED, ...fused('BiasAdd', 'Relu') };
+    graph.add(name, '_FusedConv2D', inputs, attributes);
   },
   MaxPooling2D: (graph, name, from, config) => {
     const ksize = list(['1', ...(config.pool_size as number[]).map(String), '1']);
@@ -161,13 +160,17 @@ const LAYERS: Readonly<Record<string, WriteLayer>> = {
   },
 };
 
+/** int64 is text in protobuf's JSON, and bytes are base64. */
+const list = (i: readonly string[]) => ({ list: { i } });
+const text = (s: string) => ({ s: btoa(s) });
+
 const FLOAT = { T: { type: 'DT_FLOAT' } };
+const UNDILATED = { dilations: list(['1', '1', '1', '1']) };
 
 function windows({ strides, padding }: LayerJSON['config']): Node['attr'] {
   return {
     ...FLOAT,
     strides: list(['1', ...(strides as number[]).map(String), '1']),
-    dilations: list(['1', '1', '1', '1']),
     padding: text(String(padding).toUpperCase()),
     data_format: text('NHWC'),
   };
@@ -181,10 +184,6 @@ function fused(...operations: readonly string[]): Node['attr'] {
     epsilon: { f: 0 },
   };
 }
-
-/** int64 is text in protobuf's JSON, and bytes are base64. */
-const list = (i: readonly string[]) => ({ list: { i } });
-const text = (s: string) => ({ s: btoa(s) });
 
 function shapeOf(shape: readonly number[]): object {
   return { dim: shape.map((size) => ({ size: String(size) })) };

@@ -29,14 +29,25 @@ const MOST_ROUNDING = 1e-3;
  */
 export function toPixels(normalized: Float32Array): Int32Array {
   return Int32Array.from(normalized, (value, i) => {
-    const mean = IMAGENET_MEAN[i % 3] as number;
-    const pixel = (value * (IMAGENET_STD[i % 3] as number) + mean) * 255;
-    const whole = Math.round(pixel);
-    if (Math.abs(pixel - whole) <= MOST_ROUNDING && whole >= 0 && whole <= 255) return whole;
+    const pixel = pixelOf(value, i % 3);
+    if (pixel !== undefined) return pixel;
     throw new Pth2tfjsError(
       'image',
       `the model takes pixels, and a value of ${value} in the input is no normalised pixel`,
       { hint: 'pass images of 8 bits a channel, normalised as torchvision does' },
     );
   });
+}
+
+/** The first value that no 8-bit pixel gives when it is normalised; images as for {@link toPixels}. */
+export function findNonPixel(normalized: Float32Array): number | undefined {
+  return normalized.find((value, i) => pixelOf(value, i % 3) === undefined);
+}
+
+function pixelOf(normalized: number, channel: number): number | undefined {
+  const [mean, std] = [IMAGENET_MEAN[channel] as number, IMAGENET_STD[channel] as number];
+  const pixel = (normalized * std + mean) * 255;
+  const whole = Math.round(pixel);
+  const close = Math.abs(pixel - whole) <= MOST_ROUNDING;
+  return close && whole >= 0 && whole <= 255 ? whole : undefined;
 }

@@ -1,5 +1,6 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
+import type { InputKind } from '../formats.js';
 import { toPixels } from '../googlenet/preprocess.js';
 import { damaged, type LayerVisitor, type LoadedModel } from './loaded-model.js';
 
@@ -10,35 +11,43 @@ interface TensorInfo {
   readonly tensorShape?: { readonly dim?: readonly { readonly size: string | number }[] };
 }
 
+/** What a graph takes and gives. */
+interface Signature {
+  readonly input: InputKind;
+  /** Side of the square image. */
+  readonly size: number;
+  /** The node that gives the logits. */
+  readonly output: string;
+  readonly numClasses: number;
+}
+
 /**
- * Loads a graph model through TensorFlow.js's own loader. Where it takes pixels, `predict` and `trace`
- * turn the normalised images that they are given back into these.
+ * Loads a graph model through TensorFlow.js's own loader.
  * @throws Pth2tfjsError `model` when it does not take one square image and give one row of logits
  */
 export async function loadGraph(artifacts: io.ModelArtifacts): Promise<LoadedModel> {
   const tf = await import('@tensorflow/tfjs-core');
   const { loadGraphModel } = await import('@tensorflow/tfjs-converter');
-  const { pixels, size, output, numClasses } = readSignature(artifacts);
+  const { input, size, output, numClasses } = readSignature(artifacts);
   const model = await loadGraphModel({ load: async () => artifacts });
-  const layers = layersOf(artifacts);
-  const run = <T extends Tensor | Tensor[]>(batch: Float32Array, outputs: string | string[]): T =>
-    tf.tidy(() => {
-      const shape = [batch.length / (size * size * 3), size, size, 3];
-      const input = pixels
-        ? tf.tensor(toPixels(batch), shape, 'int32')
-        : tf.tensor(batch, shape, 'float32');
-      return model.execute(input, outputs) as T;
-    });
+  const layers = layersOf(artifacts, output);
+  const run = (batch: Float32Array, outputs: readonly string[]): Tensor[] => {
+    const shape = [batch.length / (size * size * 3), size, size, 3];
+    const [values, dtype] =
+      input === 'pixels' ? [toPixels(batch), 'int32' as const] : [batch, 'float32' as const];
+    try {
+      // One output comes without a list.
+      return tf.tidy(() => [model.execute(tf.tensor(values, shape, dtype), [...outputs])].flat());
+    } catch (error) {
+      throw damaged(`cannot be run: ${String(error)}`, error);
+    }
+  };
   return {
     inputShape: [null, size, size, 3],
     numClasses,
-    predict: async (batch) => {
-      const logits = run<Tensor>(batch, output);
-      const values = await logits.data<'float32'>();
-      logits.dispose();
-      return values;
-    },
-    trace: (batch, visit) => visitAll(layers, run<Tensor[]>(batch, [...layers]), visit),
+    input,
+    predict: (batch) => visitAll([output], run(batch, [output]), () => undefined),
+    trace: (batch, visit) => visitAll(layers, run(batch, layers), visit),
     layers,
     setWeights: () => {
       throw frozen();
@@ -49,7 +58,7 @@ export async function loadGraph(artifacts: io.ModelArtifacts): Promise<LoadedMod
   };
 }
 
-/** Shows each output to `visit`, and gives it back; the last one is the logits. */
+/** Shows each output to `visit`, and gives all back; the last one is the logits. */
 async function visitAll(
   layers: readonly string[],
   outputs: readonly Tensor[],
@@ -73,20 +82,16 @@ function frozen(): Pth2tfjsError {
   });
 }
 
-/** The nodes that stand for a module of the network; the others have a slash in their name. */
-function layersOf({ modelTopology }: io.ModelArtifacts): readonly string[] {
+/** The nodes that stand for a module of the network, the output last; parts have a slash in their name. */
+function layersOf({ modelTopology }: io.ModelArtifacts, output: string): readonly string[] {
   const { node } = modelTopology as { readonly node: readonly { name: string; op: string }[] };
-  return node
+  const modules = node
     .filter(({ name, op }) => !['Const', 'Placeholder'].includes(op) && !name.includes('/'))
     .map(({ name }) => name);
+  return [...modules.filter((name) => name !== output), output];
 }
 
-function readSignature({ signature }: io.ModelArtifacts): {
-  readonly pixels: boolean;
-  readonly size: number;
-  readonly output: string;
-  readonly numClasses: number;
-} {
+function readSignature({ signature }: io.ModelArtifacts): Signature {
   const { inputs = {}, outputs = {} } = (signature ?? {}) as {
     readonly inputs?: Readonly<Record<string, TensorInfo>>;
     readonly outputs?: Readonly<Record<string, TensorInfo>>;
@@ -98,7 +103,12 @@ function readSignature({ signature }: io.ModelArtifacts): {
   if (input === undefined || output === undefined || !image || !(numClasses > 0)) {
     throw damaged('does not take one square image and give one row of logits');
   }
-  return { pixels: input.dtype === 'DT_INT32', size: height, output: output.name, numClasses };
+  return {
+    input: input.dtype === 'DT_INT32' ? 'pixels' : 'normalized',
+    size: height,
+    output: output.name.replace(/:0$/, ''),
+    numClasses,
+  };
 }
 
 function sizes(info: TensorInfo | undefined): number[] {

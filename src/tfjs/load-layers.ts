@@ -19,6 +19,7 @@ export async function loadLayers(handler: io.IOHandler): Promise<LoadedModel> {
   return {
     inputShape: [null, height, width, channels],
     numClasses,
+    input: 'normalized',
     predict: async (batch) => {
       const images = batch.length / (height * width * 3);
       const logits = tf.tidy(() => {

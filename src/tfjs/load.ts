@@ -17,13 +17,17 @@ export async function loadModel(files: readonly NamedBytes[] | io.IOHandler): Pr
   try {
     const artifacts = await readArtifacts(files);
     const handler = { load: async () => artifacts };
-    const { node } = (artifacts.modelTopology ?? {}) as { readonly node?: unknown };
-    if (node === undefined) return await (await import('./load-layers.js')).loadLayers(handler);
-    return await (await import('./load-graph.js')).loadGraph(artifacts);
+    if (holdsGraph(artifacts)) return await (await import('./load-graph.js')).loadGraph(artifacts);
+    return await (await import('./load-layers.js')).loadLayers(handler);
   } catch (error) {
     if (isPth2tfjsError(error)) throw error;
     throw damaged(`cannot be loaded: ${String(error)}`, error);
   }
+}
+
+/** A graph is a list of nodes; Keras has a class name and a configuration. */
+function holdsGraph({ modelTopology }: Pick<io.ModelArtifacts, 'modelTopology'>): boolean {
+  return typeof modelTopology === 'object' && 'node' in modelTopology;
 }
 
 async function readArtifacts(
@@ -51,11 +55,20 @@ export function weightPaths(modelJSON: Uint8Array): readonly string[] {
 
 /** What a model that `convert` wrote remembers of its source; null for others. */
 export function readProvenance(files: readonly NamedBytes[]): Provenance | null {
-  const modelJSON = files.find(({ name }) => name === 'model.json');
-  if (modelJSON === undefined) throw damaged('lacks the file model.json');
-  const metadata: unknown = parseModelJSON(modelJSON.bytes).userDefinedMetadata;
+  const metadata: unknown = readModelJSON(files).userDefinedMetadata;
   const { pth2tfjs } = (metadata ?? {}) as { readonly pth2tfjs?: Partial<Provenance> };
   return typeof pth2tfjs?.source === 'object' ? (pth2tfjs as Provenance) : null;
+}
+
+/** Whether the files hold a graph model. */
+export function isGraph(files: readonly NamedBytes[]): boolean {
+  return holdsGraph(readModelJSON(files));
+}
+
+function readModelJSON(files: readonly NamedBytes[]): io.ModelJSON {
+  const modelJSON = files.find(({ name }) => name === 'model.json');
+  if (modelJSON === undefined) throw damaged('lacks the file model.json');
+  return parseModelJSON(modelJSON.bytes);
 }
 
 function parseModelJSON(bytes: Uint8Array): io.ModelJSON {

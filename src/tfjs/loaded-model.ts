@@ -1,17 +1,22 @@
 import { Pth2tfjsError } from '../errors.js';
+import type { InputKind } from '../formats.js';
 
 /** A loaded model of one image input and one row of logits. */
 export interface LoadedModel {
   /** `[null, height, width, 3]` without the batch: `[batch, height, width, channels]`. */
   readonly inputShape: readonly [batch: null, height: number, width: number, channels: number];
   readonly numClasses: number;
+  /** What the model itself takes. */
+  readonly input: InputKind;
   /**
-   * Runs one image or a batch, NHWC `[images, height, width, 3]`.
+   * Runs one image or a batch, NHWC `[images, height, width, 3]`, normalised. A model that takes pixels
+   * gets those that the batch was made of.
    * @returns logits `[images, numClasses]`
+   * @throws Pth2tfjsError `image` where the model takes pixels and the batch was not made of any
    */
   predict(batch: Float32Array): Promise<Float32Array>;
   /**
-   * Runs a batch, NHWC `[images, height, width, 3]`, one layer after the other.
+   * Runs a batch like `predict`, and shows each layer's output to `visit`.
    * @returns logits `[images, numClasses]`
    */
   trace(batch: Float32Array, visit: LayerVisitor): Promise<Float32Array>;

@@ -6,6 +6,7 @@ import { sha256 } from '../sha256.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
+import { isGraph } from '../tfjs/load.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
@@ -62,7 +63,7 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   const { failing } = failure;
   const known = nearTie(failing) ?? roundingAlone(failing);
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
-  if (failure.provenance?.format === 'graph') return { cause: null, attempts: [], hints: [GRAPH] };
+  if (isGraph(failure.files)) return { cause: null, attempts: [], hints: [GRAPH] };
   try {
     return await search(failure);
   } catch (error) {

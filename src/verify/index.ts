@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
+import { findNonPixel } from '../googlenet/preprocess.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import {
@@ -12,7 +13,7 @@ import { VERSION } from '../version.js';
 import { type Comparison, compareLogits } from './compare.js';
 import { diagnose } from './diagnose.js';
 import type { Diagnosis } from './diagnosis.js';
-import { type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
+import { batchNHWC, type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
 import { compareLayers, type LayerReport } from './layers.js';
 import { DEFAULT_RTOL, type ToleranceOptions, toleranceFor } from './tolerance.js';
 
@@ -196,7 +197,8 @@ async function runBackend(
   };
 }
 
-function checkFits(model: LoadedModel, { shape, numClasses }: Golden): void {
+function checkFits(model: LoadedModel, golden: Golden): void {
+  const { shape, numClasses } = golden;
   const [, height, width] = model.inputShape;
   if (shape[2] !== height || shape[3] !== width) {
     throw mismatch(
@@ -208,6 +210,13 @@ function checkFits(model: LoadedModel, { shape, numClasses }: Golden): void {
     throw mismatch(
       `holds logits of ${numClasses} classes, the model gives ${model.numClasses}`,
       'pass the golden file that belongs to this checkpoint',
+    );
+  }
+  const odd = model.input === 'pixels' ? findNonPixel(batchNHWC(golden)) : undefined;
+  if (odd !== undefined) {
+    throw mismatch(
+      `holds ${odd} in its input, which no normalised 8-bit pixel gives, and the model takes pixels`,
+      'capture it from images, or verify a model that was converted with --input normalized',
     );
   }
 }

@@ -11,3 +11,10 @@ export const BUNDLED = readFileSync(join(GOLDEN, 'googlenet.pth.gz'));
 export async function bundledStateDict(): Promise<StateDict> {
   return (await readCheckpoint(BUNDLED)).value as StateDict;
 }
+
+/** Names of the modules in PyTorch that hold a convolution of the main network. */
+export async function bundledConvolutions(): Promise<readonly string[]> {
+  return [...(await bundledStateDict()).keys()]
+    .filter((key) => key.endsWith('.conv.weight') && !key.startsWith('aux'))
+    .map((key) => key.replace(/\.conv\.weight$/, ''));
+}

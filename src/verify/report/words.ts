@@ -1,3 +1,4 @@
+import type { Provenance } from '../../provenance.js';
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { Cause } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../index.js';
@@ -143,6 +144,7 @@ export function environment(verification: Verification): Pairs {
         model,
         source?.name && `from ${source.name}`,
         hash(source?.sha256),
+        provenance.model && kind(provenance.model),
         provenance.model && flag(provenance.model.transformInput),
       ]),
     ],
@@ -159,6 +161,12 @@ export function environment(verification: Verification): Pairs {
     ],
     ['ran by', list([tool, runtime])],
   ];
+}
+
+/** What the model is, where it is not the usual. */
+function kind({ format, input }: Provenance): string | null {
+  if (format !== 'graph') return null;
+  return input.kind === 'pixels' ? 'graph model that takes pixels' : 'graph model';
 }
 
 function hash(sha256: string | null | undefined): string | null {
