@@ -4,6 +4,7 @@ import { Pth2tfjsError } from '../src/errors.js';
 import { VERSION } from '../src/version.js';
 import { classifyCommand } from './commands/classify.js';
 import { convertCommand } from './commands/convert.js';
+import { exportCommand } from './commands/export.js';
 import { inspectCommand } from './commands/inspect.js';
 import { verifyCommand } from './commands/verify.js';
 import { reportError } from './report-error.js';
@@ -14,6 +15,7 @@ const NEEDS = new Map([
   ['convert', '<checkpoint> and <out-dir>'],
   ['verify', '<model>'],
   ['classify', '<model> and <images..>'],
+  ['export', '<model> and <file>'],
   ['inspect', '<checkpoint>'],
 ]);
 const COMMANDS = [...NEEDS.keys()].join(', ');
@@ -57,7 +59,13 @@ try {
     .usage(
       '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
     )
-    .command([convertCommand, verifyCommand, classifyCommand, inspectCommand] as never)
+    .command([
+      convertCommand,
+      verifyCommand,
+      classifyCommand,
+      exportCommand,
+      inspectCommand,
+    ] as never)
     .demandCommand(1, `a command is missing: ${COMMANDS}`)
     .strict()
     .middleware(keepLast, true)

@@ -4,14 +4,17 @@ import { Pth2tfjsError } from './errors.js';
 import type { InputKind, ModelFormat } from './formats.js';
 import { describeGraph } from './googlenet/graph.js';
 import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
-import { checkImageSize, describeModel, type ModelOptions } from './googlenet/model.js';
+import { checkImageSize, describeModel } from './googlenet/model.js';
 import { isOfficial } from './googlenet/official.js';
+import { describeTrainable, type TrainableOptions } from './googlenet/trainable.js';
+import { computeTrainableWeights } from './googlenet/trainable-weights.js';
 import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
 import { describeProvenance, type Provenance } from './provenance.js';
 import { sha256 } from './sha256.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
+import { describeTraining, unusedInTraining } from './trainable-model.js';
 
 /** torchvision's own preprocessing crops to this. */
 const DEFAULT_IMAGE_SIZE = 224;
@@ -39,6 +42,11 @@ export interface ConvertOptions extends ReadOptions {
   readonly labels?: readonly string[] | undefined;
   /** Store the kernels in less than float32; loaders take them back to float32. */
   readonly quantization?: Quantization | undefined;
+  /**
+   * Keep the model trainable: BatchNorm unfolded, dropout, and the auxiliary heads where the checkpoint
+   * has them, as outputs after the logits. Goes with the format `layers`, unquantized.
+   */
+  readonly trainable?: boolean | undefined;
   /** Those to keep where no `labels` are given and these are torchvision's official weights. */
   readonly officialLabels?: readonly string[] | undefined;
 }
@@ -76,8 +84,14 @@ export async function convertCheckpoint(
     quantization,
     format = 'layers',
     input = 'normalized',
+    trainable = false,
   } = options;
   checkImageSize(imageSize);
+  if (trainable && (format !== 'layers' || quantization !== undefined)) {
+    throw new Pth2tfjsError('usage', 'only an unquantized layers model can be trained', {
+      hint: 'leave the quantization away, and choose the format layers',
+    });
+  }
   if (input === 'pixels' && format !== 'graph') {
     throw new Pth2tfjsError('usage', 'only a graph model can take pixels', {
       hint: 'choose the format graph with it',
@@ -93,21 +107,27 @@ export async function convertCheckpoint(
   const official = isOfficial(digest, file.length);
   const labels = options.labels ?? (official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);
+  const training = trainable ? describeTraining(stateDict, match) : undefined;
   const provenance = describeProvenance({
     sourceName,
     sha256: digest,
     container: { ...container, gzip },
     stateDict: { name, prefix },
     match,
+    ignored: trainable ? unusedInTraining(match) : match.ignored,
     transformInput: transformInput ?? official,
     imageSize,
     labels,
     quantization,
     format,
     input,
+    training,
   });
-  const description = describe({ ...provenance, imageSize }, format, input);
-  const { data, nonFinite } = computeWeights(stateDict, description.weights, match.branch3Kernel);
+  const network = { ...provenance, imageSize, auxClasses: match.auxClasses };
+  const description = describe(network, format, input, trainable);
+  const { data, nonFinite } = trainable
+    ? computeTrainableWeights(stateDict, description.weights, network)
+    : computeWeights(stateDict, description.weights, match.branch3Kernel);
   const guessed = transformInput === undefined && !provenance.transformInput;
   return {
     files: toArtifacts({ ...description, data, provenance, quantization }),
@@ -119,13 +139,14 @@ export async function convertCheckpoint(
 }
 
 function describe(
-  options: ModelOptions,
+  options: TrainableOptions,
   format: ModelFormat,
   input: InputKind,
+  trainable: boolean,
 ): Pick<ArtifactsInput, 'format' | 'topology' | 'signature' | 'weights' | 'constants'> {
-  return format === 'graph'
-    ? { format: 'graph-model', ...describeGraph(options, input) }
-    : { format: 'layers-model', ...describeModel(options) };
+  if (format === 'graph') return { format: 'graph-model', ...describeGraph(options, input) };
+  const description = trainable ? describeTrainable(options) : describeModel(options);
+  return { format: 'layers-model', ...description };
 }
 
 function collectWarnings(guessedTransform: boolean, nonFinite: readonly string[]): string[] {

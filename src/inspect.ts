@@ -6,7 +6,7 @@ import {
   RECOGNISABLE_FIT,
   type StateDictCandidate,
 } from './checkpoint/state-dict.js';
-import { AUX_HEADS, type Branch3Kernel } from './googlenet/architecture.js';
+import type { Branch3Kernel } from './googlenet/architecture.js';
 import { MappingError, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { countParameters, type ParameterCounts, printTree } from './googlenet/print.js';
 
@@ -55,10 +55,7 @@ export async function inspectCheckpoint(
 function summarise(candidate: StateDictCandidate): NetworkSummary {
   const { name, prefix, stateDict } = candidate;
   try {
-    const { branch3Kernel, numClasses, auxLogits } = matchStateDict(stateDict, candidate);
-    const auxClasses = auxLogits
-      ? AUX_HEADS.map((head) => stateDict.get(`${head.name}.fc2.bias`)?.shape[0] as number)
-      : undefined;
+    const { branch3Kernel, numClasses, auxClasses } = matchStateDict(stateDict, candidate);
     const options = { branch3Kernel, numClasses, auxClasses };
     const parameters = countParameters(options);
     const tree = printTree(options);

@@ -1,3 +1,4 @@
+import type { FloatDType } from './checkpoint/from-float32.js';
 import type { Container } from './checkpoint/index.js';
 import type { InputKind, ModelFormat } from './formats.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
@@ -43,6 +44,17 @@ export interface Provenance {
   /** How the kernels are stored; absent for float32. */
   readonly quantization?: Quantization;
   readonly ignoredKeys: readonly string[];
+  /** What a trainable model remembers for the way back to PyTorch; absent for one to infer with. */
+  readonly training?: TrainingRecord;
+}
+
+export interface TrainingRecord {
+  /** What float tensors were in the checkpoint; mixed ones count as float32. */
+  readonly dtype: FloatDType;
+  /** `num_batches_tracked`, one number if all are equal; null where the checkpoint had none. */
+  readonly batchesTracked: number | Readonly<Record<string, number>> | null;
+  /** Whether the weights have been changed since. */
+  readonly trained: boolean;
 }
 
 /** What the parts of a conversion contribute. */
@@ -52,16 +64,19 @@ export interface ProvenanceInput {
   readonly container: Container;
   readonly stateDict: Provenance['stateDict'];
   readonly match: Match;
+  /** Keys that the model has no use for. */
+  readonly ignored: readonly string[];
   readonly transformInput: boolean;
   readonly imageSize: number;
   readonly labels: readonly string[] | undefined;
   readonly quantization: Quantization | undefined;
   readonly format: ModelFormat;
   readonly input: InputKind;
+  readonly training: TrainingRecord | undefined;
 }
 
 export function describeProvenance(input: ProvenanceInput): Provenance {
-  const { container, match, imageSize, labels, quantization } = input;
+  const { container, match, imageSize, labels, quantization, training } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
@@ -90,6 +105,7 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
     },
     ...(labels === undefined ? {} : { labels }),
     ...(quantization === undefined ? {} : { quantization }),
-    ignoredKeys: match.ignored,
+    ignoredKeys: input.ignored,
+    ...(training === undefined ? {} : { training }),
   };
 }

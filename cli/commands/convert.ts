@@ -27,6 +27,7 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly input: InputKind;
   readonly quantize: Quantization | undefined;
   readonly golden: string | undefined;
+  readonly trainable: boolean;
 }
 
 export const convertCommand: CommandModule<object, Arguments> = {
@@ -72,6 +73,12 @@ export const convertCommand: CommandModule<object, Arguments> = {
         requiresArg: true,
         describe: 'Store the kernels in less than float32; any TensorFlow.js reads them',
       })
+      .option('trainable', {
+        type: 'boolean',
+        default: false,
+        describe:
+          'Keep BatchNorm, dropout and the auxiliary heads, so that it can be trained and exported',
+      })
       .option('golden', {
         type: 'string',
         requiresArg: true,
@@ -99,6 +106,7 @@ export const convertCommand: CommandModule<object, Arguments> = {
       quantization: args.quantize,
       format: args.format,
       input: args.input,
+      trainable: args.trainable,
       ...labels,
       ...CRC32_OPTION,
     };

@@ -10,6 +10,8 @@ export interface Match {
   readonly numClasses: number;
   /** Whether the auxiliary heads are in the state dict. */
   readonly auxLogits: boolean;
+  /** Number of classes of aux1 and aux2; undefined where there are none. */
+  readonly auxClasses: readonly [aux1: number, aux2: number] | undefined;
   /** Keys that inference has no use for, in the order of the state dict. */
   readonly ignored: readonly string[];
 }
@@ -113,8 +115,11 @@ export function matchStateDict(
   const ignored = [...stateDict.keys()].filter(
     (key) => expected.get(key)?.ignored ?? !expected.has(key),
   );
-  const numClasses = stateDict.get('fc.bias')?.shape[0] as number;
-  return { branch3Kernel, numClasses, auxLogits, ignored };
+  const classesOf = (layer: string) => stateDict.get(`${layer}.bias`)?.shape[0] as number;
+  const auxClasses = auxLogits
+    ? ([classesOf('aux1.fc2'), classesOf('aux2.fc2')] as const)
+    : undefined;
+  return { branch3Kernel, numClasses: classesOf('fc'), auxLogits, auxClasses, ignored };
 }
 
 function detectBranch3Kernel(stateDict: StateDict): Branch3Kernel {

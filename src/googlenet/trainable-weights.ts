@@ -1,17 +1,14 @@
+import { denseTensor } from '../checkpoint/dense-tensor.js';
+import type { DType } from '../checkpoint/dtype.js';
 import { toFloat32 } from '../checkpoint/float32.js';
-import type { StateDict, TensorView } from '../checkpoint/tensor.js';
-import {
-  AUX,
-  AUX_HEADS,
-  auxConv,
-  type ConvBlock,
-  convBlocks,
-  FEATURES,
-  featureMapSize,
-} from './architecture.js';
+import { fromFloat32 } from '../checkpoint/from-float32.js';
+import { contiguousBytes, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import { AUX, AUX_HEADS, featureMapSize } from './architecture.js';
+import { stateDictLayout } from './keys.js';
 import type { WeightSpec } from './layer-graph.js';
 import { TRANSFORM_INPUT } from './preprocess.js';
 import type { TrainableOptions } from './trainable.js';
+import type { ModelWeights } from './weights.js';
 
 /**
  * The trainable model's weights as those of the state dict, and back: each is the other permuted, so
@@ -26,7 +23,7 @@ export interface WeightLink {
   readonly weight: string;
   /** As PyTorch has it. */
   readonly shape: readonly number[];
-  /** Kernels and linear weights as OIHW, which TensorFlow has as HWIO; absent for vectors. */
+  /** Of kernels and linear weights, which TensorFlow has as HWIO; absent for vectors. */
   readonly oihw?: OIHW;
 }
 
@@ -36,66 +33,97 @@ type OIHW = readonly [out: number, into: number, height: number, width: number];
 export type LinkOptions = Pick<TrainableOptions, 'numClasses' | 'branch3Kernel' | 'auxClasses'>;
 
 /** Every float tensor of the state dict, in torchvision's order. */
-export function weightLinks({ numClasses, branch3Kernel, auxClasses }: LinkOptions): WeightLink[] {
-  const heads = AUX_HEADS.flatMap((head, i) => {
-    const classes = auxClasses?.[i];
-    if (classes === undefined) return [];
-    const { convChannels, poolSize, hidden } = AUX;
-    // PyTorch flattens its 128 feature maps of 4x4 channels first, TensorFlow channels last.
-    const flattened: OIHW = [hidden, convChannels, poolSize, poolSize];
-    return [
-      ...convLinks(auxConv(head)),
-      ...linearLinks(`${head.name}.fc1`, flattened),
-      ...linearLinks(`${head.name}.fc2`, [classes, hidden, 1, 1]),
-    ];
+export function weightLinks(options: LinkOptions): WeightLink[] {
+  const floats = [...stateDictLayout(options)].filter(([, { dtype }]) => dtype === 'float32');
+  return floats.map(([key, { shape }]) => {
+    const link = { key, weight: weightName(key), shape };
+    return shape.length === 1 ? link : { ...link, oihw: toFour(key, shape) };
   });
-  return [
-    ...convBlocks(branch3Kernel).flatMap(convLinks),
-    ...heads,
-    ...linearLinks('fc', [numClasses, FEATURES, 1, 1]),
-  ];
 }
 
-/** BatchNorm's tensors, by their names in PyTorch and in Keras. */
-const BATCH_NORM_FIELDS = [
-  ['weight', 'gamma'],
-  ['bias', 'beta'],
-  ['running_mean', 'moving_mean'],
-  ['running_var', 'moving_variance'],
-] as const;
+const BATCH_NORM: Readonly<Record<string, string>> = {
+  weight: 'gamma',
+  bias: 'beta',
+  running_mean: 'moving_mean',
+  running_var: 'moving_variance',
+};
 
-function convLinks({ name, inChannels, outChannels, kernel }: ConvBlock): WeightLink[] {
-  const oihw: OIHW = [outChannels, inChannels, kernel, kernel];
-  return [
-    { key: `${name}.conv.weight`, weight: `${name}.conv/kernel`, shape: oihw, oihw },
-    ...BATCH_NORM_FIELDS.map(([torch, keras]) => ({
-      key: `${name}.bn.${torch}`,
-      weight: `${name}.bn/${keras}`,
-      shape: [outChannels],
-    })),
-  ];
+function weightName(key: string): string {
+  const dot = key.lastIndexOf('.');
+  const [module, field] = [key.slice(0, dot), key.slice(dot + 1)];
+  if (module.endsWith('.bn')) return `${module}/${BATCH_NORM[field]}`;
+  return `${module}/${field === 'weight' ? 'kernel' : field}`;
 }
 
-function linearLinks(name: string, oihw: OIHW): WeightLink[] {
-  const [out, into, height, width] = oihw;
-  return [
-    { key: `${name}.weight`, weight: `${name}/kernel`, shape: [out, into * height * width], oihw },
-    { key: `${name}.bias`, weight: `${name}/bias`, shape: [out] },
-  ];
+/** A linear weight as a 1x1 kernel. */
+function toFour(key: string, shape: readonly number[]): OIHW {
+  const [out = 0, into = 0, height = 1, width = 1] = shape;
+  // PyTorch flattens the feature maps of an auxiliary head channels first, TensorFlow channels last.
+  if (!key.endsWith('.fc1.weight')) return [out, into, height, width];
+  return [out, AUX.convChannels, AUX.poolSize, AUX.poolSize];
+}
+
+/** Batches that each BatchNorm was trained with, by its BasicConv2d; null for files of torch before 0.4.1. */
+export type BatchesTracked = ReadonlyMap<string, number> | null;
+
+/**
+ * The state dict of a trainable model, as torchvision lays it out.
+ * @param read a weight's values by its name in the model, such as `conv1.conv/kernel`
+ * @param dtype what to store float tensors as
+ */
+export function toStateDict(
+  read: (weight: string) => Float32Array,
+  options: LinkOptions,
+  batches: BatchesTracked,
+  dtype: DType = 'float32',
+): StateDict {
+  const links = new Map(weightLinks(options).map((link) => [link.key, link]));
+  const stateDict = new Map<string, TensorView>();
+  for (const [key, { shape }] of stateDictLayout(options)) {
+    const link = links.get(key);
+    if (link !== undefined) {
+      const values = read(link.weight);
+      const data = link.oihw === undefined ? values : toOIHW(values, link.oihw);
+      stateDict.set(key, denseTensor(dtype, shape, fromFloat32(data, dtype)));
+    } else if (batches !== null) {
+      const count = batches.get(key.replace(/\.bn\.num_batches_tracked$/, '')) ?? 0;
+      stateDict.set(key, denseTensor('int64', shape, BigInt64Array.of(BigInt(count))));
+    }
+  }
+  return stateDict;
+}
+
+/** The counts of a state dict. */
+export function batchesTracked(stateDict: StateDict): BatchesTracked {
+  const suffix = '.bn.num_batches_tracked';
+  const keys = [...stateDict.keys()].filter((key) => key.endsWith(suffix));
+  if (keys.length === 0) return null;
+  return new Map(
+    keys.map((key) => [key.slice(0, -suffix.length), readCount(stateDict.get(key) as TensorView)]),
+  );
+}
+
+/** float32 would round counts beyond 2^24. */
+function readCount(tensor: TensorView): number {
+  if (tensor.dtype !== 'int64') return toFloat32(tensor)[0] as number;
+  const { buffer, byteOffset } = contiguousBytes(tensor);
+  return Number(new DataView(buffer, byteOffset).getBigInt64(0, true));
 }
 
 /**
  * The weights of a state dict that has been matched, and those that are the same in every model.
- * @returns all weights in the order of the specs, without gaps
+ * @returns as {@link computeWeights} does; the names are those of tensors
  */
 export function computeTrainableWeights(
   stateDict: StateDict,
   specs: readonly WeightSpec[],
   options: TrainableOptions,
-): Float32Array {
+): ModelWeights {
   const values = constantWeights(options);
+  const nonFinite: string[] = [];
   for (const { key, weight, oihw } of weightLinks(options)) {
     const tensor = toFloat32(stateDict.get(key) as TensorView);
+    if (!tensor.every(Number.isFinite)) nonFinite.push(key);
     values.set(weight, oihw === undefined ? tensor : toHWIO(tensor, oihw));
   }
   const lengths = specs.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
@@ -105,7 +133,7 @@ export function computeTrainableWeights(
     data.set(values.get(name) as Float32Array, at);
     at += lengths[i] as number;
   }
-  return data;
+  return { data, nonFinite };
 }
 
 /** The weights that no state dict holds: `transform_input` and the adaptive pools. */

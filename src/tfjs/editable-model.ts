@@ -1,14 +1,21 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import type { NamedBytes } from './artifacts.js';
-import { weightPaths } from './load.js';
+import { readFiles } from './load.js';
+import { damaged } from './loaded-model.js';
 import { dequantize, type Quantization, storedSize } from './quantize.js';
 
 /** A layer in the JSON of a Keras model, as far as it is edited here. */
 export interface LayerJSON {
   name: string;
   class_name: string;
-  config: Record<string, unknown> & { padding?: unknown; strides?: unknown; pool_size?: unknown };
+  config: Record<string, unknown> & {
+    padding?: unknown;
+    strides?: unknown;
+    pool_size?: unknown;
+    batch_input_shape?: readonly (number | null)[];
+    rate?: number;
+  };
   /** `[[[layer, node, tensor, arguments], …]]`; empty for the input. */
   inbound_nodes: [string, number, number, object][][];
 }
@@ -27,26 +34,29 @@ export interface EditableModel {
 }
 
 interface ModelJSON {
-  readonly modelTopology: { readonly config: { readonly layers: LayerJSON[] } };
+  readonly modelTopology: { readonly config?: { readonly layers?: LayerJSON[] } };
   readonly weightsManifest: readonly {
     readonly weights: readonly io.WeightsManifestEntry[];
   }[];
 }
 
-/** Takes the files of a layers model apart; they must have been loaded before. */
+/**
+ * Takes the files of a layers model apart.
+ * @throws Pth2tfjsError `model` when files are missing or short, or hold no layers
+ */
 export function openModel(files: readonly NamedBytes[]): EditableModel {
-  const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
-  const json = byName.get('model.json') as Uint8Array;
-  const rest = JSON.parse(new TextDecoder().decode(json)) as ModelJSON;
-  const bytes = concatenate(weightPaths(json).map((path) => byName.get(path) as Uint8Array));
+  const { json, specs, data } = readFiles(files);
+  const rest = json as unknown as ModelJSON;
+  const { layers } = rest.modelTopology.config ?? {};
+  if (!Array.isArray(layers)) throw damaged('has a model.json without layers');
   const weights = new Map<string, Weight>();
   let at = 0;
-  for (const spec of rest.weightsManifest.flatMap((group) => group.weights)) {
+  for (const spec of specs) {
     const end = at + spec.shape.reduce((product, size) => product * size, storedSize(spec));
-    weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, bytes.slice(at, end)) });
+    weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, data.slice(at, end)) });
     at = end;
   }
-  return { layers: structuredClone(rest.modelTopology.config.layers), weights, rest };
+  return { layers: structuredClone(layers), weights, rest };
 }
 
 /** @param bytes in memory of their own */

@@ -1,5 +1,5 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { damaged, type LayerVisitor, type LoadedModel } from './loaded-model.js';
 
 /**
@@ -8,12 +8,16 @@ import { damaged, type LayerVisitor, type LoadedModel } from './loaded-model.js'
  */
 export async function loadLayers(handler: io.IOHandler): Promise<LoadedModel> {
   const tf = await import('@tensorflow/tfjs-core');
-  const { loadLayersModel } = await import('@tensorflow/tfjs-layers');
-  const model = await loadLayersModel(handler);
+  const { loadLayersModel, model: partOf } = await import('@tensorflow/tfjs-layers');
+  const whole = await loadLayersModel(handler);
+  const [logits] = whole.outputs as [SymbolicTensor];
+  // A trainable model goes on to auxiliary heads, which have no part in inference.
+  const model =
+    whole.outputs.length === 1 ? whole : partOf({ inputs: whole.inputs, outputs: logits });
   const [, height, width, channels] = model.inputs[0]?.shape ?? [];
   const numClasses = model.outputs[0]?.shape.at(-1);
   if (height == null || width == null || channels !== 3 || numClasses == null) {
-    model.dispose();
+    whole.dispose();
     throw damaged('does not take one image and give one row of logits');
   }
   return {
@@ -45,7 +49,7 @@ export async function loadLayers(handler: io.IOHandler): Promise<LoadedModel> {
       }
     },
     dispose: () => {
-      model.dispose();
+      whole.dispose();
     },
   };
 }

@@ -88,6 +88,21 @@ function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
 }
 
 async function artifactsOf(files: readonly NamedBytes[]): Promise<io.ModelArtifacts> {
+  const { json, specs, data } = readFiles(files);
+  const tf = await import('@tensorflow/tfjs-core');
+  return tf.io.getModelArtifactsForJSON(json, async () => [specs, data.buffer]);
+}
+
+/**
+ * What a model's files hold, before TensorFlow.js sees it.
+ * @throws Pth2tfjsError `model` when files are missing or short
+ */
+export function readFiles(files: readonly NamedBytes[]): {
+  readonly json: io.ModelJSON;
+  readonly specs: io.WeightsManifestEntry[];
+  /** All weight files, one after the other. */
+  readonly data: Uint8Array<ArrayBuffer>;
+} {
   const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const find = (name: string): Uint8Array => {
     const bytes = byName.get(name);
@@ -96,11 +111,10 @@ async function artifactsOf(files: readonly NamedBytes[]): Promise<io.ModelArtifa
   };
   const modelJSON = find('model.json');
   const json = parseModelJSON(modelJSON);
-  const data = concatenate(weightPaths(modelJSON).map(find)).buffer;
+  const data = concatenate(weightPaths(modelJSON).map(find));
   const specs = json.weightsManifest.flatMap((group) => group.weights);
-  checkLength(specs, data.byteLength);
-  const tf = await import('@tensorflow/tfjs-core');
-  return tf.io.getModelArtifactsForJSON(json, async () => [specs, data]);
+  checkLength(specs, data.length);
+  return { json, specs, data };
 }
 
 function checkLength(specs: readonly io.WeightsManifestEntry[], found: number): void {

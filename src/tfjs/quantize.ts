@@ -1,4 +1,5 @@
 import type { io } from '@tensorflow/tfjs-core';
+import { toHalf } from '../checkpoint/from-float32.js';
 import { Pth2tfjsError } from '../errors.js';
 
 /**
@@ -93,23 +94,6 @@ function toFloat16(values: Float32Array): Quantized {
   const words = new Uint32Array(values.slice().buffer);
   for (let i = 0; i < words.length; i++) view.setUint16(i * 2, toHalf(words[i] as number), true);
   return { bytes, spec: { dtype: 'float16' } };
-}
-
-/** A finite float32's bits as those of the nearest half, half to even. */
-function toHalf(word: number): number {
-  const sign = (word >>> 16) & 0x8000;
-  const exponent = ((word >>> 23) & 0xff) - 127;
-  // Subnormal halves lose a bit for each step below the least normal exponent.
-  const dropped = 13 + Math.max(0, -14 - exponent);
-  if (dropped > 24) return sign;
-  const mantissa = (word & 0x7fffff) | 0x800000;
-  const kept = mantissa >>> dropped;
-  const rest = mantissa - kept * 2 ** dropped;
-  const half = 2 ** (dropped - 1);
-  const up = rest > half || (rest === half && kept % 2 === 1) ? 1 : 0;
-  // The leading bit of `kept` counts one exponent; a carry counts another, as it should.
-  const base = exponent < -14 ? 0 : (exponent + 14) << 10;
-  return sign | (base + kept + up);
 }
 
 function fromHalf(half: number): number {

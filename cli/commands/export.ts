@@ -1,0 +1,93 @@
+import type { CommandModule } from 'yargs';
+import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32.js';
+import type { Export } from '../../src/export.js';
+import { printable } from '../../src/printable.js';
+import { CRC32_OPTION } from '../crc32.js';
+import { inFile } from '../input.js';
+import { type OutputArguments, outputOptions } from './options.js';
+
+interface Arguments extends OutputArguments {
+  readonly model: string;
+  readonly file: string;
+  readonly legacy: boolean;
+  readonly dtype: FloatDType | undefined;
+  readonly identityBn: boolean;
+  readonly force: boolean;
+}
+
+export const exportCommand: CommandModule<object, Arguments> = {
+  command: 'export <model> <file>',
+  describe: 'Write a trainable model as a PyTorch checkpoint',
+  builder: (argv) =>
+    outputOptions(argv)
+      .positional('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Folder that convert --trainable or training wrote',
+      })
+      .positional('file', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Checkpoint to write, such as finetuned.pth',
+      })
+      .option('legacy', {
+        type: 'boolean',
+        default: false,
+        describe: 'Write the container of torch before 1.6, which every torch reads',
+      })
+      .option('dtype', {
+        choices: FLOAT_DTYPES,
+        requiresArg: true,
+        describe:
+          'Type of the tensors; default: float32, or the source checkpoint’s where nothing was trained since',
+      })
+      .option('identity-bn', {
+        type: 'boolean',
+        default: false,
+        describe: 'For a model with folded BatchNorm: put one in that changes nothing',
+      })
+      .option('force', { type: 'boolean', default: false, describe: 'Replace a file' })
+      .example('$0 export out/ finetuned.pth', 'back to PyTorch') as never,
+  handler: async (args) => {
+    const { model, file, force, dtype } = args;
+    const { checkFile, writeWhole } = await import('../write-file.js');
+    await checkFile(file, { force });
+    const { readModelDirectory } = await import('../model-directory.js');
+    const files = await readModelDirectory(model);
+    const { exportCheckpoint } = await import('../../src/export.js');
+    const exported = await inFile(model, async () =>
+      exportCheckpoint(files, {
+        format: args.legacy ? 'legacy' : 'zip',
+        dtype,
+        identityBatchNorm: args.identityBn,
+        ...CRC32_OPTION,
+      }),
+    );
+    await writeWhole(file, exported.bytes, { force });
+    print(args, exported);
+  },
+};
+
+function print({ file, legacy, json, quiet }: Arguments, exported: Export): void {
+  const { bytes, stateDict, dtype, options } = exported;
+  const { numClasses, auxClasses, transformInput } = options;
+  const container = legacy ? 'legacy' : 'zip';
+  if (json) {
+    const facts = { file, container, bytes: bytes.length, tensors: stateDict.size, dtype };
+    const network = { numClasses, auxLogits: auxClasses !== undefined, transformInput };
+    process.stdout.write(`${JSON.stringify({ ...facts, ...network })}\n`);
+  } else if (!quiet) {
+    const size = `${(bytes.length / 1e6).toFixed(1)} MB`;
+    const rows = [
+      `written  ${file}: ${container}, ${size}, ${stateDict.size} tensors, ${dtype}`,
+      `in torch  ${pythonCall(options)}`,
+    ];
+    process.stdout.write(`${rows.map(printable).join('\n')}\n`);
+  }
+}
+
+/** What `load_state_dict` has to be called on. */
+function pythonCall({ numClasses, auxClasses, transformInput }: Export['options']): string {
+  const bool = (value: boolean) => (value ? 'True' : 'False');
+  return `googlenet(weights=None, num_classes=${numClasses}, aux_logits=${bool(auxClasses !== undefined)}, transform_input=${bool(transformInput)}, init_weights=False)`;
+}

@@ -1,0 +1,54 @@
+import type { Crc32 } from './checkpoint/crc32.js';
+import type { FloatDType } from './checkpoint/from-float32.js';
+import { saveStateDict } from './checkpoint/save/index.js';
+import type { StateDict } from './checkpoint/tensor.js';
+import { googlenetMetadata } from './googlenet/metadata.js';
+import type { TrainableOptions } from './googlenet/trainable.js';
+import { toStateDict } from './googlenet/trainable-weights.js';
+import type { NamedBytes } from './tfjs/artifacts.js';
+import { openTrainable } from './trainable-model.js';
+
+export interface ExportOptions {
+  /** `zip` (the default) is read by torch 1.6 and newer, `legacy` by all. */
+  readonly format?: 'zip' | 'legacy' | undefined;
+  /**
+   * What to store float tensors as. Default: float32; for a model that was not trained since, what its
+   * checkpoint had.
+   */
+  readonly dtype?: FloatDType | undefined;
+  /** Let a model whose BatchNorm is folded go back with one that does nothing. */
+  readonly identityBatchNorm?: boolean | undefined;
+  /** A faster CRC-32, such as Node's `zlib.crc32`. */
+  readonly crc32?: Crc32 | undefined;
+}
+
+export interface Export {
+  /** As `torch.save(model.state_dict(), file)` writes it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly stateDict: StateDict;
+  readonly dtype: FloatDType;
+  readonly options: TrainableOptions;
+}
+
+/**
+ * Turns a trainable model back into a PyTorch checkpoint: torchvision's keys in their order, with
+ * `_metadata`, for `load_state_dict(strict=True)`.
+ * @param files a folder that `convert --trainable` or training wrote
+ * @throws Pth2tfjsError as `openTrainable` does; `unsupported` for a folded model without
+ *   `identityBatchNorm`
+ */
+export function exportCheckpoint(
+  files: readonly NamedBytes[],
+  options: ExportOptions = {},
+): Export {
+  const model = openTrainable(files, options);
+  const { training } = model.provenance ?? {};
+  const dtype = options.dtype ?? (training?.trained === false ? training.dtype : 'float32');
+  const stateDict = toStateDict(model.read, model.options, model.batches, dtype);
+  const bytes = saveStateDict(stateDict, {
+    format: options.format,
+    metadata: googlenetMetadata(model.options),
+    crc32: options.crc32,
+  });
+  return { bytes, stateDict, dtype, options: model.options };
+}
