@@ -28,11 +28,9 @@ const RESIZE_PER_CROP = 256 / 224;
 export function preprocess(image: RawImage, options: PreprocessOptions = {}): Float32Array {
   const pixels = resizeAndCrop(image, options);
   const out = new Float32Array(pixels.length);
-  const tables = IMAGENET_MEAN.map((mean, channel) => {
-    return normalizeTable(Math.fround(mean), Math.fround(IMAGENET_STD[channel] as number));
-  });
-  for (let i = 0; i < pixels.length; i++) {
-    out[i] = tables[i % 3]?.[pixels[i] as number] as number;
+  for (const [channel, mean] of IMAGENET_MEAN.entries()) {
+    const table = normalizeTable(Math.fround(mean), Math.fround(IMAGENET_STD[channel] as number));
+    for (let i = channel; i < pixels.length; i += 3) out[i] = table[pixels[i] as number] as number;
   }
   return out;
 }

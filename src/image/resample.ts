@@ -23,12 +23,14 @@ export interface Span {
 /** Which source pixels make one pixel, and with what weights. */
 interface Taps {
   readonly first: number;
-  readonly weights: Int32Array;
+  /** A plain array: once WebAssembly's memory has grown, V8 looks at each read of a typed one twice. */
+  readonly weights: readonly number[];
 }
 
 const PRECISION_BITS = 32 - 8 - 2;
 const ONE = 2 ** PRECISION_BITS;
-const HALF = 2 ** (PRECISION_BITS - 1);
+// A shift gives V8 an integer to start the sums from, where a power gives it a double.
+const HALF = 1 << (PRECISION_BITS - 1);
 
 /**
  * Resizes to `columns.length` x `rows.length`, and keeps the spans.
@@ -68,8 +70,8 @@ function triangle(first: number, end: number, center: number, step: number): Flo
   return sum === 0 ? weights : weights.map((weight) => weight / sum);
 }
 
-function fixedPoint(weights: Float64Array): Int32Array {
-  return Int32Array.from(weights, (weight) => Math.trunc(0.5 + weight * ONE));
+function fixedPoint(weights: Float64Array): number[] {
+  return Array.from(weights, (weight) => Math.trunc(0.5 + weight * ONE));
 }
 
 /** The horizontal pass, for the rows that the vertical one reads: `[rows, columns, 3]`. */
@@ -87,9 +89,9 @@ function resampleRows(
       let from = (y * width + first) * channels;
       for (let x = 0; x < weights.length; x++, from += channels) {
         const weight = weights[x] as number;
-        red += (data[from] as number) * weight;
-        green += (data[from + 1] as number) * weight;
-        blue += (data[from + 2] as number) * weight;
+        red = (red + Math.imul(data[from] as number, weight)) | 0;
+        green = (green + Math.imul(data[from + 1] as number, weight)) | 0;
+        blue = (blue + Math.imul(data[from + 2] as number, weight)) | 0;
       }
       out[to++] = clip8(red);
       out[to++] = clip8(green);
@@ -107,17 +109,17 @@ function resampleColumns(
   top: number,
 ): Uint8Array {
   const out = new Uint8Array(vertical.length * stride);
-  const sums = new Float64Array(stride);
-  for (const [y, { first, weights }] of vertical.entries()) {
-    sums.fill(HALF);
-    for (let row = 0; row < weights.length; row++) {
-      const from = (first - top + row) * stride;
-      const weight = weights[row] as number;
-      for (let x = 0; x < stride; x++) {
-        sums[x] = (sums[x] as number) + (rows[from + x] as number) * weight;
+  let to = 0;
+  for (const { first, weights } of vertical) {
+    const start = (first - top) * stride;
+    for (let x = 0; x < stride; x++) {
+      let sum = HALF;
+      let from = start + x;
+      for (let row = 0; row < weights.length; row++, from += stride) {
+        sum = (sum + Math.imul(rows[from] as number, weights[row] as number)) | 0;
       }
+      out[to++] = clip8(sum);
     }
-    for (let x = 0; x < stride; x++) out[y * stride + x] = clip8(sums[x] as number);
   }
   return out;
 }
