@@ -127,6 +127,10 @@ describe('sources', () => {
     ['the URL of a model.json', () => `${base}/model.json`],
     ['a URL object', () => new URL(`${base}/model.json`)],
     ['the files of a folder', () => files.map(file)],
+    [
+      'a checkpoint that was picked',
+      () => [file({ name: 'net.pth', bytes: readFileSync(checkpoint) })],
+    ],
     ['a checkpoint by URL', () => `${base}/net.pth.gz`],
     ['a checkpoint by path', () => checkpoint],
     ['a checkpoint’s bytes', () => readFileSync(checkpoint)],

@@ -141,6 +141,23 @@ describe.skipIf(!registry)('the packed package, installed into an empty project'
     );
   });
 
+  test('spares apps that start from a model.json what reads checkpoints', async () => {
+    const entry = join(project, 'app.js');
+    writeFileSync(entry, "export { loadGoogLeNet } from 'pth2tfjs';");
+    const bundle = await rolldown({ input: entry, platform: 'browser' });
+    const { output } = await bundle.generate();
+    await bundle.close();
+    const chunks = output.filter((each) => each.type === 'chunk');
+    const atOnce = [
+      output[0],
+      ...chunks.filter((each) => output[0].imports.includes(each.fileName)),
+    ];
+    const modules = (some: typeof chunks) => some.flatMap(({ moduleIds }) => moduleIds).join('\n');
+    const reader = /jszip|pickleparser|checkpoint\/|@tensorflow/;
+    expect(modules(atOnce)).not.toMatch(reader);
+    expect(modules(chunks)).toMatch(reader);
+  });
+
   test('loads no TensorFlow.js before it is needed', () => {
     const script =
       "await import('pth2tfjs'); const { createRequire } = await import('node:module'); console.log(Object.keys(createRequire(import.meta.url).cache).filter((p) => p.includes('@tensorflow')).length)";

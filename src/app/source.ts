@@ -1,6 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate } from '../bytes.js';
-import { type ConvertOptions, convertCheckpoint } from '../convert.js';
+import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { isHandler, weightPaths } from '../tfjs/load.js';
@@ -40,7 +40,7 @@ export async function resolveSource(
   options: ConvertOptions,
 ): Promise<readonly NamedBytes[] | io.IOHandler> {
   const counter = new ByteCounter(fetching);
-  if (Array.isArray(source)) return readPicked(source as readonly File[]);
+  if (Array.isArray(source)) return readPicked(source as readonly File[], counter, options);
   if (isHandler(source)) return source;
   if (typeof source !== 'string' && !(source instanceof URL)) {
     return convert(await bytesOf(source as Blob | Uint8Array | ArrayBuffer), counter, options);
@@ -57,8 +57,10 @@ export async function resolveSource(
   return [{ name: 'model.json', bytes }, ...shards];
 }
 
+/** Loads what reads checkpoints only here: apps that start from a model.json are spared it. */
 async function convert(bytes: Uint8Array, counter: ByteCounter, options: ConvertOptions) {
   counter.report('convert');
+  const { convertCheckpoint } = await import('../convert.js');
   return (await convertCheckpoint(bytes, options)).files;
 }
 
@@ -67,21 +69,23 @@ async function bytesOf(source: Blob | Uint8Array | ArrayBuffer): Promise<Uint8Ar
   return new Uint8Array(source instanceof ArrayBuffer ? source : await source.arrayBuffer());
 }
 
-async function readPicked(files: readonly File[]): Promise<readonly NamedBytes[]> {
+async function readPicked(
+  files: readonly File[],
+  counter: ByteCounter,
+  options: ConvertOptions,
+): Promise<readonly NamedBytes[]> {
   const modelJSON = files.find(({ name }) => name === 'model.json');
   if (modelJSON === undefined) {
     const [only] = files;
-    if (files.length === 1 && only !== undefined) return convertPicked(only);
+    if (files.length === 1 && only !== undefined) {
+      return convert(await bytesOf(only), counter, { sourceName: only.name, ...options });
+    }
     throw new Pth2tfjsError('model', 'there is no model.json among the files', {
       hint: 'pick the folder that pth2tfjs convert wrote',
     });
   }
   const read = async (file: File) => ({ name: file.name, bytes: await bytesOf(file) });
   return Promise.all(files.map(read));
-}
-
-async function convertPicked(file: File): Promise<readonly NamedBytes[]> {
-  return (await convertCheckpoint(await bytesOf(file), { sourceName: file.name })).files;
 }
 
 /** Adds up the bytes of several downloads. */
