@@ -5,19 +5,12 @@
 //   npm run bench [-- ROUNDS]
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { canImport, machine, median, PYTHON } from './common.js';
 
 const rounds = Number(process.argv[2] ?? 9);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,7 +18,6 @@ const tmp = mkdtempSync(join(tmpdir(), 'pth2tfjs-bench-'));
 const checkpoint = join(tmp, 'googlenet.pth');
 const out = join(tmp, 'out');
 const peakFile = join(tmp, 'peak');
-const python = process.env.PTH2TFJS_PYTHON ?? '/usr/bin/python3';
 
 function node(...args) {
   const preload = ['--import', join(root, 'bench/report-peak.js')];
@@ -41,14 +33,6 @@ function measure({ command, args }) {
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${stderr}`);
   return { seconds, peak: Number(readFileSync(peakFile, 'utf8')) };
-}
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
-function hasTorch() {
-  return existsSync(python) && spawnSync(python, ['-c', 'import torch']).status === 0;
 }
 
 function folderBytes(folder) {
@@ -68,7 +52,7 @@ function contenders(size) {
       '--force',
       '--quiet',
     ),
-    ...(hasTorch() ? { 'torch.load': { command: python, args: ['-c', load] } } : {}),
+    ...(canImport('torch') ? { 'torch.load': { command: PYTHON, args: ['-c', load] } } : {}),
     'floor (read, write)': node('-e', floor),
   };
 }
@@ -92,9 +76,7 @@ try {
   }
   const size = statSync(checkpoint).size;
   const base = results.get('pth2tfjs convert');
-  console.log(
-    `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ${rounds} rounds, medians`,
-  );
+  console.log(`${machine()}, ${rounds} rounds, medians`);
   for (const [name, runs] of results) {
     const seconds = median(runs.map((run) => run.seconds));
     const peak = median(runs.map((run) => run.peak));
@@ -103,7 +85,7 @@ try {
       `${name.padEnd(20)} ${seconds.toFixed(3)} s   peak ${(peak / 1e6).toFixed(0).padStart(4)} MB = ${(peak / size).toFixed(1)} x the file   convert takes ${ratio.toFixed(2)} x this`,
     );
   }
-  if (!results.has('torch.load')) console.log(`torch.load not measured: no PyTorch for ${python}`);
+  if (!results.has('torch.load')) console.log(`torch.load not measured: no PyTorch for ${PYTHON}`);
 } finally {
   rmSync(tmp, { recursive: true, force: true });
 }

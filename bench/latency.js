@@ -1,96 +1,129 @@
-// Times the bundled network on a backend, from pixels in memory to logits in memory, beside PyTorch
-// on the same machine: on its GPU where the backend runs on a GPU and PyTorch sees one, else on the
-// processor. The two take turns.
+// Times the bundled network, one image and 32, from pixels in memory to logits in memory: converted, as
+// layers model, as graph model and without folded BatchNorm, beside ONNX Runtime and PyTorch with the
+// same weights. Each runs in a process of its own, whose peak memory it tells; they take turns, so that
+// all meet the same machine; and none is timed before its logits agree with PyTorch's golden ones.
 //
+//   npm ci --prefix bench     # ONNX Runtime, 300 MB
 //   npm run bench:latency [-- BACKEND [ROUNDS]]
+//
+// With a backend on a GPU, PyTorch runs on its GPU, too, if it sees one.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { createInterface } from 'node:readline';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { importPackage, packageVersion } from '../dist/cli/import-package.js';
-import { nvidiaGPUs } from '../dist/cli/nvidia.js';
-import { convertCheckpoint, loadModel } from '../dist/src/index.js';
-import { prepareBackend } from '../dist/src/tfjs/backends.js';
+import { measureErrors } from '../dist/src/verify/compare.js';
+import { canImport, machine, median, PYTHON } from './common.js';
+import { startContender } from './contender.js';
+import { CHECKPOINT, exportONNX, PYTORCH, prepareFiles, prepareImages } from './latency/prepare.js';
 
-const BATCHES = [1, 32];
-const WARM_UP = 3;
+const [backend = 'wasm', rounds = '15'] = process.argv.slice(2);
+/** Rounds before the clock counts: compilation, caches, arenas. */
+const BATCHES = [
+  { images: 1, warmUp: 3, rounds: Number(rounds) },
+  { images: 32, warmUp: 1, rounds: Math.ceil(Number(rounds) / 3) },
+];
+/** Float32 sums in another order stray by 3e-5 on this network; a wrong network by far more. */
+const TOLERANCE = 1e-4;
+const THREADS = [...new Set([1, availableParallelism()])];
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-const backendName = process.argv[2] ?? 'wasm';
-const rounds = Number(process.argv[3] ?? 9);
-const checkpoint = fileURLToPath(new URL('../golden/googlenet.pth.gz', import.meta.url));
-const python = process.env.PTH2TFJS_PYTHON ?? '/usr/bin/python3';
-
-/** Answers each batch size on stdin with the milliseconds that a forward pass took. */
-const TORCH = `
-import gzip, sys, time, torch
-from torchvision.models import googlenet
-device = "cuda" if sys.argv[1] == "gpu" and torch.cuda.is_available() else "cpu"
-torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-model = googlenet(weights=None, transform_input=False, init_weights=False)
-model.load_state_dict(torch.load(gzip.open(sys.argv[2])))
-model = model.eval().to(device)
-name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-print(f"PyTorch {torch.__version__}, {name}", flush=True)
-with torch.inference_mode():
-    for line in sys.stdin:
-        x = torch.randn(int(line), 3, 224, 224)
-        start = time.perf_counter()
-        model(x.to(device)).cpu()
-        print(1000 * (time.perf_counter() - start), flush=True)
-`;
-
-function startTorch(hardware) {
-  const found = existsSync(python) && spawnSync(python, ['-c', 'import torchvision']).status === 0;
-  if (!found) return null;
-  const args = ['-c', TORCH, hardware, checkpoint];
-  const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => (await lines.next()).value;
-  return {
-    name: next,
-    time: (batch) => {
-      child.stdin.write(`${batch}\n`);
-      return next().then(Number);
-    },
-    stop: () => child.stdin.end(),
-  };
+function startConverted(models, images) {
+  const names = { layers: 'layers', graph: 'graph', unfused: 'BatchNorm not folded' };
+  return Object.entries(models).map(([kind, directory]) => {
+    const args = [here('latency/tfjs.js'), backend, directory, images];
+    return startContender(`pth2tfjs, ${backend}, ${names[kind]}`, process.execPath, args);
+  });
 }
 
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+function startONNXRuntime(model, images) {
+  const packages = ['web', 'node'].filter((kind) => {
+    const found = existsSync(here(`node_modules/onnxruntime-${kind}`));
+    if (!found) console.error(`onnxruntime-${kind} is not installed: npm ci --prefix bench`);
+    return found;
+  });
+  return packages.flatMap((kind) =>
+    THREADS.map((threads) => {
+      const args = [here('latency/onnxruntime.js'), kind, threads, model, images];
+      return startContender(`onnxruntime-${kind}, ${inThreads(threads)}`, process.execPath, args);
+    }),
+  );
 }
 
-async function time(model, batch) {
-  const input = Float32Array.from({ length: batch * 224 * 224 * 3 }, () => 2 * Math.random() - 1);
-  const started = performance.now();
-  await model.predict(input);
-  return performance.now() - started;
+function startPyTorch(hardware, images) {
+  return THREADS.map((threads) => {
+    const args = [PYTORCH, 'serve', hardware, threads, CHECKPOINT, images];
+    return startContender(`PyTorch, ${inThreads(threads)}`, PYTHON, args);
+  });
 }
 
-const { files } = await convertCheckpoint(readFileSync(checkpoint), { transformInput: false });
-const backend = await prepareBackend(backendName, { importPackage, packageVersion, nvidiaGPUs });
-const { device, driver, hardware } = backend.info;
-const model = await loadModel(files);
-const torch = startTorch(hardware);
-console.log(`${backendName}: ${[device, driver].filter(Boolean).join(', ')}; ${cpus()[0]?.model}`);
-console.log(torch ? await torch.name() : `no torchvision for ${python}: measured alone`);
-for (const batch of BATCHES) {
-  const [ours, theirs] = [[], []];
-  for (let round = -WARM_UP; round < rounds; round++) {
-    const own = await time(model, batch);
-    const other = await torch?.time(batch);
-    if (round < 0) continue;
-    ours.push(own);
-    theirs.push(other);
+function inThreads(count) {
+  return `${count} thread${count === 1 ? '' : 's'}`;
+}
+
+async function startAll(folder) {
+  const { nhwc, nchw, golden } = await prepareImages(folder);
+  const models = await prepareFiles(folder);
+  const converted = await Promise.all(startConverted(models, nhwc));
+  const { device, hardware } = converted[0];
+  console.log(`${device}; ${machine()}; rounds: ${BATCHES.map(({ rounds }) => rounds)}`);
+  if (!canImport('torchvision')) {
+    console.error(`no torchvision for ${PYTHON}: without PyTorch and ONNX Runtime`);
+    return { contenders: converted, golden };
   }
-  const ratio = median(ours.map((value, i) => value / theirs[i]));
-  const beside = torch
-    ? `, PyTorch ${median(theirs).toFixed(1)} ms: ${ratio.toFixed(2)} times its time`
-    : '';
-  console.log(`batch ${batch}: ${median(ours).toFixed(1)} ms${beside}`);
+  const peers = [
+    ...startONNXRuntime(exportONNX(PYTHON, folder), nchw),
+    ...startPyTorch(hardware, nchw),
+  ];
+  return { contenders: [...converted, ...(await Promise.all(peers))], golden };
 }
-torch?.stop();
-model.dispose();
-await backend.stop();
+
+/** @throws Error when a contender's logits are not those of this network */
+async function check(contender, images, { logits: expected, numClasses }) {
+  const { logits } = await contender.ask({ images, logits: true });
+  for (let image = 0; image < images; image++) {
+    const [from, known] = [image * numClasses, (image * numClasses) % expected.length];
+    const row = Float32Array.from(logits.slice(from, from + numClasses));
+    const { relativeError } = measureErrors(expected.subarray(known, known + numClasses), row);
+    if (relativeError <= TOLERANCE) continue;
+    throw new Error(`${contender.name}: image ${image} differs by ${relativeError} from PyTorch's`);
+  }
+}
+
+/** Milliseconds of each round and the peak memory after the last, by contender. */
+async function race(contenders, { images, warmUp, rounds }) {
+  const results = contenders.map(() => ({ times: [], peak: 0 }));
+  for (let round = -warmUp; round < rounds; round++) {
+    for (const [i, contender] of contenders.entries()) {
+      const { ms, peak } = await contender.ask({ images, logits: false });
+      results[i].peak = peak;
+      if (round >= 0) results[i].times.push(ms);
+    }
+  }
+  return results;
+}
+
+/** Time, what share of it the first contender takes, and peak memory. */
+function cells({ times, peak }, first) {
+  const ratio = median(first.times.map((ms, i) => ms / times[i]));
+  return [`${median(times).toFixed(0)} ms`, ratio.toFixed(2), `${(peak / 1e6).toFixed(0)} MB`];
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-bench-'));
+try {
+  const { contenders, golden } = await startAll(folder);
+  const results = [];
+  for (const batch of BATCHES) {
+    for (const contender of contenders) await check(contender, batch.images, golden);
+    results.push(await race(contenders, batch));
+  }
+  const heads = BATCHES.map(({ images }) => `batch ${images} | ours takes | peak memory`);
+  console.log(`| | ${heads.join(' | ')} |\n|---|${'---|'.repeat(3 * BATCHES.length)}`);
+  for (const [i, { name, version }] of contenders.entries()) {
+    const row = results.flatMap((batch) => cells(batch[i], batch[0]));
+    console.log(`| ${[version ? `${name} (${version})` : name, ...row].join(' | ')} |`);
+  }
+  for (const contender of contenders) contender.stop();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,6 +1,7 @@
 // Preloaded into a measured process: leaves its peak resident memory, in bytes, in a file.
 import { writeFileSync } from 'node:fs';
+import { peakMemory } from './peak.js';
 
 process.on('exit', () => {
-  writeFileSync(process.env.PEAK_FILE, String(process.resourceUsage().maxRSS * 1024));
+  writeFileSync(process.env.PEAK_FILE, String(peakMemory()));
 });
