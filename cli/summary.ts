@@ -1,7 +1,9 @@
 import type { Conversion } from '../src/convert.js';
 import { printable } from '../src/printable.js';
-import type { Provenance } from '../src/provenance.js';
+import type { ConvertedProvenance, Provenance } from '../src/provenance.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
+
+type Source = ConvertedProvenance['source'];
 
 /** What became of the conversion on disk. */
 export interface Written {
@@ -72,12 +74,12 @@ function describeInput({ shape, kind }: Provenance['input']): string {
     : `${images}, ImageNet normalisation`;
 }
 
-function describeSource({ name, bytes, gzip, sha256 }: Provenance['source']): string {
+function describeSource({ name, bytes, gzip, sha256 }: Source): string {
   const size = `${megabytes(bytes)}${gzip ? ' unpacked' : ''}`;
   return `${name}, ${size}, SHA-256 ${sha256?.slice(0, 16)}…`;
 }
 
-function describeContainer(source: Provenance['source']): string {
+function describeContainer(source: Source): string {
   const { container, containerVersion, pickleProtocol, byteOrder } = source;
   return `${container} version ${containerVersion}, pickle protocol ${pickleProtocol}, ${byteOrder}-endian`;
 }

@@ -10,7 +10,7 @@ import { describeTrainable, type TrainableOptions } from './googlenet/trainable.
 import { computeTrainableWeights } from './googlenet/trainable-weights.js';
 import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
-import { describeProvenance, type Provenance } from './provenance.js';
+import { type ConvertedProvenance, describeProvenance } from './provenance.js';
 import { sha256 } from './sha256.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
@@ -54,7 +54,7 @@ export interface ConvertOptions extends ReadOptions {
 export interface Conversion {
   /** `model.json` and the weight shards. */
   readonly files: readonly NamedBytes[];
-  readonly provenance: Provenance;
+  readonly provenance: ConvertedProvenance;
   /** Tensors in the whole checkpoint. */
   readonly tensors: number;
   /** Numbers in the written model. */

@@ -3,6 +3,7 @@ import type { Container } from './checkpoint/index.js';
 import type { InputKind, ModelFormat } from './formats.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import type { Match } from './googlenet/mapping.js';
+import type { ModelOptions } from './googlenet/model.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 import type { Quantization } from './tfjs/quantize.js';
 import { VERSION } from './version.js';
@@ -12,6 +13,7 @@ export interface Provenance {
   readonly tool: string;
   readonly network: 'googlenet';
   readonly format: ModelFormat;
+  /** Null for a model that was trained since. */
   readonly source: {
     readonly name: string | null;
     /** Size of the checkpoint, after gunzip. */
@@ -23,7 +25,7 @@ export interface Provenance {
     readonly pickleProtocol: number;
     readonly byteOrder: Container['byteOrder'];
     readonly gzip: boolean;
-  };
+  } | null;
   /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
   readonly stateDict: { readonly name: string; readonly prefix: string };
   readonly branch3Kernel: Branch3Kernel;
@@ -57,6 +59,11 @@ export interface TrainingRecord {
   readonly trained: boolean;
 }
 
+/** What a model remembers that was just converted. */
+export type ConvertedProvenance = Provenance & {
+  readonly source: NonNullable<Provenance['source']>;
+};
+
 /** What the parts of a conversion contribute. */
 export interface ProvenanceInput {
   readonly sourceName: string | undefined;
@@ -75,7 +82,7 @@ export interface ProvenanceInput {
   readonly training: TrainingRecord | undefined;
 }
 
-export function describeProvenance(input: ProvenanceInput): Provenance {
+export function describeProvenance(input: ProvenanceInput): ConvertedProvenance {
   const { container, match, imageSize, labels, quantization, training } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
@@ -95,17 +102,43 @@ export function describeProvenance(input: ProvenanceInput): Provenance {
     branch3Kernel: match.branch3Kernel,
     transformInput: input.transformInput,
     numClasses: match.numClasses,
-    input: {
-      layout: 'NHWC',
-      shape: [null, imageSize, imageSize, 3],
-      channels: 'RGB',
-      kind: input.input,
-      mean: IMAGENET_MEAN,
-      std: IMAGENET_STD,
-    },
+    input: describeInput(imageSize, input.input),
     ...(labels === undefined ? {} : { labels }),
     ...(quantization === undefined ? {} : { quantization }),
     ignoredKeys: input.ignored,
     ...(training === undefined ? {} : { training }),
+  };
+}
+
+/** What a model remembers that has been trained: nothing of a checkpoint, whose weights are gone. */
+export function describeTrained(
+  { branch3Kernel, transformInput, numClasses, imageSize }: ModelOptions,
+  batchesTracked: TrainingRecord['batchesTracked'],
+  labels: readonly string[] | undefined,
+): Provenance {
+  return {
+    tool: `pth2tfjs ${VERSION}`,
+    network: 'googlenet',
+    format: 'layers',
+    source: null,
+    stateDict: { name: '.', prefix: '' },
+    branch3Kernel,
+    transformInput,
+    numClasses,
+    input: describeInput(imageSize, 'normalized'),
+    ...(labels === undefined ? {} : { labels }),
+    ignoredKeys: [],
+    training: { dtype: 'float32', batchesTracked, trained: true },
+  };
+}
+
+function describeInput(imageSize: number, kind: InputKind): Provenance['input'] {
+  return {
+    layout: 'NHWC',
+    shape: [null, imageSize, imageSize, 3],
+    channels: 'RGB',
+    kind,
+    mean: IMAGENET_MEAN,
+    std: IMAGENET_STD,
   };
 }

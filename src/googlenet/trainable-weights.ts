@@ -1,3 +1,4 @@
+import { concatenateFloats } from '../bytes.js';
 import { denseTensor } from '../checkpoint/dense-tensor.js';
 import type { DType } from '../checkpoint/dtype.js';
 import { toFloat32 } from '../checkpoint/float32.js';
@@ -126,13 +127,7 @@ export function computeTrainableWeights(
     if (!tensor.every(Number.isFinite)) nonFinite.push(key);
     values.set(weight, oihw === undefined ? tensor : toHWIO(tensor, oihw));
   }
-  const lengths = specs.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
-  const data = new Float32Array(lengths.reduce((sum, length) => sum + length, 0));
-  let at = 0;
-  for (const [i, { name }] of specs.entries()) {
-    data.set(values.get(name) as Float32Array, at);
-    at += lengths[i] as number;
-  }
+  const data = concatenateFloats(specs.map(({ name }) => values.get(name) as Float32Array));
   return { data, nonFinite };
 }
 

@@ -18,7 +18,8 @@ export {
   type BlockFactory,
   type GoogLeNetOptions,
   googlenet,
-  type LoadStateDictOptions,
-  TrainableGoogLeNet,
+  type LoadTrainableOptions,
+  loadTrainable,
 } from './googlenet.js';
 export { AUX_LOSS_WEIGHT, crossEntropy, type GoogLeNetOutputs, googlenetLoss } from './loss.js';
+export { type LoadStateDictOptions, TrainableGoogLeNet } from './trainable-googlenet.js';

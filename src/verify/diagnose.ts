@@ -97,7 +97,7 @@ async function readWeights(
 ): Promise<Weights | null> {
   if (bytes === undefined) return null;
   const { file } = await ungzip(bytes);
-  const made = provenance?.source.sha256;
+  const made = provenance?.source?.sha256;
   if (made && made !== (await sha256(file))) return null;
   const { value } = await readCheckpoint(file);
   const name = provenance?.stateDict.name;

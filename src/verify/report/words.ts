@@ -143,6 +143,7 @@ export function environment(verification: Verification): Pairs {
       list([
         model,
         source?.name && `from ${source.name}`,
+        source === null && 'trained since it was converted',
         hash(source?.sha256),
         provenance.model && kind(provenance.model),
         provenance.model && flag(provenance.model.transformInput),

@@ -1,0 +1,253 @@
+import {
+  mul,
+  type Tensor,
+  type Tensor2D,
+  type Tensor4D,
+  tensor,
+  tidy,
+  type Variable,
+} from '@tensorflow/tfjs-core';
+import {
+  model as buildModel,
+  type LayersModel,
+  type LayerVariable,
+  type layers,
+  type SymbolicTensor,
+} from '@tensorflow/tfjs-layers';
+import { concatenateFloats } from '../bytes.js';
+import { toFloat32 } from '../checkpoint/float32.js';
+import type { StateDict, TensorView } from '../checkpoint/tensor.js';
+import { Pth2tfjsError } from '../errors.js';
+import { MappingError, matchStateDict } from '../googlenet/mapping.js';
+import { describeTrainable, type TrainableOptions } from '../googlenet/trainable.js';
+import {
+  type BatchesTracked,
+  batchesTracked,
+  constantWeights,
+  toHWIO,
+  toStateDict,
+  type WeightLink,
+  weightLinks,
+} from '../googlenet/trainable-weights.js';
+import { checkLabels } from '../labels.js';
+import { describeTrained } from '../provenance.js';
+import { type NamedBytes, toArtifacts } from '../tfjs/artifacts.js';
+import { packBatches } from '../trainable-model.js';
+import { followPyTorch } from './batch-norm.js';
+import { checkGradientKernels } from './gradient-kernels.js';
+import { mix } from './initializers.js';
+import { AUX_LOSS_WEIGHT, crossEntropy, type GoogLeNetOutputs } from './loss.js';
+
+export interface LoadStateDictOptions {
+  /**
+   * Leave `fc` and the auxiliary heads' `fc2` as they are where the state dict has another number of
+   * classes, and all of the auxiliary heads where it has none.
+   */
+  readonly newHeads?: boolean | undefined;
+}
+
+/** A GoogLeNet that can be trained. Give its memory back with `dispose`. */
+export class TrainableGoogLeNet {
+  /** The same layers up to the logits. */
+  private readonly inference: LayersModel;
+  private readonly weights: ReadonlyMap<string, LayerVariable>;
+  private readonly links: readonly WeightLink[];
+  /** Batches that each BasicConv2d's BatchNorm has been trained with: `num_batches_tracked`. */
+  private readonly batches = new Map<string, number>();
+
+  constructor(
+    /** Outputs: logits, and with auxiliary heads those of aux2 and of aux1, as in torchvision. */
+    readonly model: LayersModel,
+    readonly options: Readonly<TrainableOptions>,
+    private readonly own: { readonly seed: number | undefined; readonly customBlocks: boolean },
+  ) {
+    this.inference = buildModel({
+      inputs: model.inputs,
+      outputs: model.outputs[0] as SymbolicTensor,
+    });
+    this.weights = new Map(model.weights.map((weight) => [weight.originalName, weight]));
+    this.links = weightLinks(options);
+    for (const [name, values] of constantWeights(options)) this.write(name, values);
+    for (const [index, layer] of model.layers.entries()) {
+      if (!layer.trainable) for (const weight of layer.weights) weight.trainable = false;
+      if (layer.getClassName() === 'BatchNormalization') this.trackBatches(layer);
+      if (layer.getClassName() === 'Dropout') this.seedDropout(layer, index);
+    }
+  }
+
+  /**
+   * Runs images, normalised, NHWC `[images, imageSize, imageSize, 3]`.
+   * @returns the logits, `[images, numClasses]`; in training, with batch statistics and dropout, also
+   *   those of the auxiliary heads
+   */
+  forward(images: Tensor4D, options: { readonly training: true }): GoogLeNetOutputs;
+  forward(images: Tensor4D, options?: { readonly training?: false | undefined }): Tensor2D;
+  forward(
+    images: Tensor4D,
+    { training = false }: { readonly training?: boolean | undefined } = {},
+  ): GoogLeNetOutputs | Tensor2D {
+    if (!training) return tidy(() => this.inference.apply(images) as Tensor2D);
+    checkGradientKernels();
+    return this.run(images, { training: true });
+  }
+
+  /** All outputs without batch statistics and dropout: in PyTorch, those of `eval()` and of its heads. */
+  evaluate(images: Tensor4D): GoogLeNetOutputs {
+    return this.run(images, {});
+  }
+
+  private run(images: Tensor4D, kwargs: { readonly training?: true }): GoogLeNetOutputs {
+    const outputs = tidy(() => [this.model.apply(images, kwargs)].flat() as Tensor2D[]);
+    const [logits, auxLogits2, auxLogits1] = outputs as [Tensor2D, ...Tensor2D[]];
+    return auxLogits2 === undefined ? { logits } : { logits, auxLogits2, auxLogits1 };
+  }
+
+  /** What `optimizer.minimize` and `tf.variableGrads` are to change. */
+  get variables(): Variable[] {
+    return this.model.trainableWeights.map((weight) => weight.read() as Variable);
+  }
+
+  /** For `model.compile({ loss })`, an output each: the parts of {@link googlenetLoss}. */
+  get losses(): ((labels: Tensor, logits: Tensor) => Tensor)[] {
+    return this.model.outputs.map((_, i) => (labels: Tensor, logits: Tensor) => {
+      const loss = crossEntropy(labels, logits as Tensor2D);
+      return i === 0 ? loss : mul(loss, AUX_LOSS_WEIGHT);
+    });
+  }
+
+  /**
+   * Keeps training from changing these modules' weights, such as `conv1` or `inception3a`; the others are
+   * trained. Running statistics go on, as with PyTorch's `requires_grad = False`.
+   */
+  freeze(modules: readonly string[]): void {
+    const inside = (name: string) => modules.some((m) => name === m || name.startsWith(`${m}.`));
+    const constant = new Set(constantWeights(this.options).keys());
+    for (const layer of this.model.layers) {
+      if (layer.weights.some(({ originalName }) => constant.has(originalName))) continue;
+      layer.trainable = !inside(layer.name);
+    }
+  }
+
+  /**
+   * Takes over the tensors of a state dict, such as `selectStateDict` finds in a checkpoint.
+   * @throws MappingError where it does not fit; nothing is changed then
+   */
+  loadStateDict(stateDict: StateDict, { newHeads = false }: LoadStateDictOptions = {}): void {
+    this.refuseCustomBlocks('take a state dict');
+    const match = matchStateDict(stateDict);
+    const left = newHeads ? headsUnlike(stateDict, this.links) : [];
+    const wanted = this.links.filter(({ key }) => !left.some((head) => key.startsWith(head)));
+    checkShapes(stateDict, wanted);
+    if (match.auxLogits && this.options.auxClasses === undefined && !newHeads) {
+      throw new MappingError(
+        [],
+        [...stateDict.keys()].filter((key) => key.startsWith('aux')),
+        [],
+      );
+    }
+    for (const { key, weight, oihw } of wanted) {
+      const values = toFloat32(stateDict.get(key) as TensorView);
+      this.write(weight, oihw === undefined ? values : toHWIO(values, oihw));
+    }
+    this.setBatches(batchesTracked(stateDict));
+  }
+
+  /** Sets all weights, and the counts of batches; of no use but to {@link loadTrainable}. */
+  restore(read: (weight: string) => Float32Array, batches: BatchesTracked): void {
+    for (const { weight } of this.links) this.write(weight, read(weight));
+    this.setBatches(batches);
+  }
+
+  private setBatches(counts: BatchesTracked): void {
+    for (const conv of this.batches.keys()) this.batches.set(conv, counts?.get(conv) ?? 0);
+  }
+
+  /** The state dict that PyTorch's `model.state_dict()` would be, to be saved with `saveStateDict`. */
+  async stateDict(): Promise<StateDict> {
+    this.refuseCustomBlocks('give a state dict');
+    const values = await this.readWeights();
+    return toStateDict((name) => values.get(name) as Float32Array, this.options, this.batches);
+  }
+
+  /**
+   * The model as files, `model.json` and weight shards, as `convert --trainable` writes them; for
+   * {@link loadTrainable}, `pth2tfjs export` and stock `tf.loadLayersModel`.
+   * @param labels names of the classes, in the order of the logits, to be kept in the model
+   */
+  async toFiles(labels?: readonly string[]): Promise<NamedBytes[]> {
+    this.refuseCustomBlocks('be written to files');
+    if (labels !== undefined) checkLabels(labels, this.options.numClasses);
+    const description = describeTrainable(this.options);
+    const values = await this.readWeights();
+    const data = description.weights.map(({ name }) => values.get(name) as Float32Array);
+    return toArtifacts({
+      ...description,
+      format: 'layers-model',
+      data: concatenateFloats(data),
+      provenance: describeTrained(this.options, packBatches(this.batches), labels),
+    });
+  }
+
+  private async readWeights(): Promise<ReadonlyMap<string, Float32Array>> {
+    const read = async ([name, weight]: [string, LayerVariable]) =>
+      [name, await weight.read().data<'float32'>()] as const;
+    return new Map(await Promise.all([...this.weights].map(read)));
+  }
+
+  /** Gives back the memory of the weights. */
+  dispose(): void {
+    this.model.dispose();
+  }
+
+  private write(name: string, values: Float32Array): void {
+    const weight = this.weights.get(name);
+    if (weight === undefined) return;
+    tidy(() => {
+      weight.write(tensor(values, weight.shape as number[]));
+    });
+  }
+
+  private trackBatches(layer: layers.Layer): void {
+    const conv = layer.name.replace(/\.bn$/, '');
+    this.batches.set(conv, 0);
+    followPyTorch(layer, () => this.batches.set(conv, (this.batches.get(conv) ?? 0) + 1));
+  }
+
+  /** With a seed, other features are zeroed in each batch, and the same ones whenever it is repeated. */
+  private seedDropout(layer: layers.Layer, index: number): void {
+    const { seed } = this.own;
+    if (seed === undefined) return;
+    layer.setCallHook(() => {
+      const batch = this.batches.values().next().value ?? 0;
+      (layer as layers.Layer & { seed: number }).seed = mix(mix(seed, index), batch);
+    });
+  }
+
+  private refuseCustomBlocks(action: string): void {
+    if (!this.own.customBlocks) return;
+    throw new Pth2tfjsError('unsupported', `a network with blocks of your own cannot ${action}`, {
+      hint: "torchvision's keys stand for torchvision's blocks: read and write the weights through net.model",
+    });
+  }
+}
+
+/** The heads to leave alone: those of other classes, and auxiliary ones that the state dict lacks. */
+function headsUnlike(stateDict: StateDict, links: readonly WeightLink[]): string[] {
+  const classes = links.filter(({ key }) => /^(fc|aux[12]\.fc2)\.bias$/.test(key));
+  return classes.flatMap(({ key, shape }) => {
+    const found = stateDict.get(key);
+    if (found === undefined) return [`${key.split('.')[0]}.`];
+    return found.shape[0] === shape[0] ? [] : [key.replace(/bias$/, '')];
+  });
+}
+
+/** @throws MappingError for tensors that are absent, or of another shape than this network's */
+function checkShapes(stateDict: StateDict, links: readonly WeightLink[]): void {
+  const missing = links.filter(({ key }) => !stateDict.has(key)).map(({ key }) => key);
+  const mismatched = links.flatMap(({ key, shape }) => {
+    const found = stateDict.get(key);
+    if (found === undefined || String(found.shape) === String(shape)) return [];
+    return [{ key, found: `[${found.shape.join(', ')}]`, expected: `[${shape.join(', ')}]` }];
+  });
+  if (missing.length + mismatched.length > 0) throw new MappingError(missing, [], mismatched);
+}
