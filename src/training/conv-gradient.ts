@@ -2,36 +2,79 @@ import {
   backend_util,
   type Conv2DBackpropFilterAttrs,
   type Conv2DBackpropFilterInputs,
+  type Conv2DBackpropInputAttrs,
+  type Conv2DBackpropInputInputs,
+  conv2d,
   getKernel,
   type KernelFunc,
   matMul,
   pad,
   registerKernel,
   reshape,
+  reverse,
   stack,
   stridedSlice,
   type Tensor4D,
   tidy,
+  transpose,
+  unregisterKernel,
 } from '@tensorflow/tfjs-core';
 
 /**
- * The one kernel that TensorFlow.js's wasm backend lacks to train a convolution: the gradient of its
- * weights, made of kernels that the backend has.
+ * The gradients of a convolution on TensorFlow.js's wasm backend, made of kernels that it has: that of the
+ * weights it lacks, that of the input it computes several times slower than convolutions.
  */
 
-const NAME = 'Conv2DBackpropFilter';
-
-/** Gives the backend `wasm` the gradient of a convolution's weights, unless it has one by now. */
-export function registerConvGradient(): void {
-  if (getKernel(NAME, 'wasm') !== undefined) return;
+/** Gives the backend `wasm` both, unless they are there by now. */
+export function registerConvGradients(): void {
+  const filter = getKernel('Conv2DBackpropFilter', 'wasm');
+  const input = getKernel('Conv2DBackpropInput', 'wasm');
+  if (filter !== undefined || input === undefined) return;
   registerKernel({
-    kernelName: NAME,
+    kernelName: 'Conv2DBackpropFilter',
     backendName: 'wasm',
     kernelFunc: (({ inputs, attrs }) =>
-      convGradient(
-        inputs as unknown as Conv2DBackpropFilterInputs,
-        attrs as unknown as Conv2DBackpropFilterAttrs,
-      )) as KernelFunc,
+      filterGradient(inputs as never, attrs as never)) as KernelFunc,
+  });
+  unregisterKernel('Conv2DBackpropInput', 'wasm');
+  registerKernel({
+    ...input,
+    kernelFunc: (args) =>
+      inputGradient(args.inputs as never, args.attrs as never) ?? input.kernelFunc(args),
+  });
+}
+
+/**
+ * With stride 1, the gradient of the input is a convolution, too: of the output's gradient, with the kernel
+ * mirrored and its channels exchanged.
+ * @returns undefined for other strides
+ */
+function inputGradient(
+  inputs: Conv2DBackpropInputInputs,
+  { strides, pad: padding, dimRoundingMode, inputShape }: Conv2DBackpropInputAttrs,
+): Tensor4D | undefined {
+  const [dy, filter] = [inputs.dy as Tensor4D, inputs.filter as Tensor4D];
+  const conv = backend_util.computeConv2DInfo(
+    inputShape,
+    filter.shape,
+    strides,
+    1,
+    padding,
+    dimRoundingMode,
+  );
+  const { padInfo, filterHeight, filterWidth, strideHeight, strideWidth } = conv;
+  if (strideHeight !== 1 || strideWidth !== 1) return undefined;
+  const { top, bottom, left, right } = padInfo;
+  return tidy(() => {
+    const pointwise = filterHeight === 1 && filterWidth === 1;
+    const turned = pointwise ? filter : reverse(filter, [0, 1]);
+    const mirrored = transpose(turned, [0, 1, 3, 2]);
+    return conv2d(dy, mirrored, 1, [
+      [0, 0],
+      [filterHeight - 1 - top, filterHeight - 1 - bottom],
+      [filterWidth - 1 - left, filterWidth - 1 - right],
+      [0, 0],
+    ]);
   });
 }
 
@@ -39,7 +82,7 @@ export function registerConvGradient(): void {
  * For each tap of the kernel, the products of what it saw of the input and the gradient of the output,
  * summed over all positions: one matrix product.
  */
-function convGradient(
+function filterGradient(
   inputs: Conv2DBackpropFilterInputs,
   { strides, pad: padding, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
 ): Tensor4D {
@@ -75,7 +118,8 @@ function convGradient(
         ],
         [1, strideHeight, strideWidth, 1],
       );
-      return matMul(reshape(seen, [-1, inChannels]), gradient, true);
+      // Transposed by itself, since the backend's fast product takes no transposed matrix.
+      return matMul(transpose(reshape(seen, [-1, inChannels])), gradient);
     });
     return reshape(stack(taps), filterShape);
   });
