@@ -4,6 +4,7 @@ import {
   type Conv2DBackpropFilterInputs,
   type Conv2DBackpropInputAttrs,
   type Conv2DBackpropInputInputs,
+  concat2d,
   conv2d,
   getKernel,
   type KernelFunc,
@@ -11,9 +12,10 @@ import {
   pad,
   registerKernel,
   reshape,
-  reverse,
+  slice2d,
   stack,
   stridedSlice,
+  type Tensor2D,
   type Tensor4D,
   tidy,
   transpose,
@@ -66,9 +68,7 @@ function inputGradient(
   if (strideHeight !== 1 || strideWidth !== 1) return undefined;
   const { top, bottom, left, right } = padInfo;
   return tidy(() => {
-    const pointwise = filterHeight === 1 && filterWidth === 1;
-    const turned = pointwise ? filter : reverse(filter, [0, 1]);
-    const mirrored = transpose(turned, [0, 1, 3, 2]);
+    const mirrored = transpose(reverseTaps(filter), [0, 1, 3, 2]);
     return conv2d(dy, mirrored, 1, [
       [0, 0],
       [filterHeight - 1 - top, filterHeight - 1 - bottom],
@@ -76,6 +76,15 @@ function inputGradient(
       [0, 0],
     ]);
   });
+}
+
+/** Height and width backwards, tap by tap: the backend's own reversal goes number by number. */
+function reverseTaps(filter: Tensor4D): Tensor4D {
+  const taps = filter.shape[0] * filter.shape[1];
+  if (taps === 1) return filter;
+  const flat = reshape(filter, [taps, -1]) as Tensor2D;
+  const rows = Array.from({ length: taps }, (_, i) => slice2d(flat, [taps - 1 - i, 0], [1, -1]));
+  return reshape(concat2d(rows, 0), filter.shape);
 }
 
 /**
