@@ -44,6 +44,7 @@ export {
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
 export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
 export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
+export { type Export, type ExportOptions, exportCheckpoint } from './export.js';
 export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './formats.js';
 export type { Branch3Kernel } from './googlenet/architecture.js';
 export {
@@ -54,6 +55,7 @@ export {
   NETWORK_KEYS,
 } from './googlenet/mapping.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
+export { type SummaryOptions, summary } from './googlenet/summary.js';
 export {
   type PreprocessOptions,
   preprocess,

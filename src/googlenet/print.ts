@@ -13,7 +13,11 @@ export interface ParameterCounts {
 
 /** Lines of `print(model)`, each with its parameter count behind `#`. */
 export function printTree(options: TreeOptions): string {
-  return lines(buildTree(options), '').join('\n');
+  const noted = treeLines(buildTree(options)).map(({ text, module }) => {
+    const count = module === undefined ? 0 : parametersOf(module);
+    return count > 0 ? `${text}  # ${count.toLocaleString('en-US')}` : text;
+  });
+  return noted.join('\n');
 }
 
 export function countParameters(options: TreeOptions): ParameterCounts {
@@ -24,16 +28,26 @@ export function countParameters(options: TreeOptions): ParameterCounts {
   return { main: sum(children.filter((m) => !isAux(m))), aux: sum(children.filter(isAux)) };
 }
 
-function parametersOf({ parameters, children = [] }: Module): number {
+/** Parameters of a module and of those in it. */
+export function parametersOf({ parameters, children = [] }: Module): number {
   return children.reduce((sum, child) => sum + parametersOf(child), parameters ?? 0);
 }
 
-function lines(module: Module, indent: string): string[] {
-  const count = parametersOf(module);
-  const note = count > 0 ? `  # ${count.toLocaleString('en-US')}` : '';
-  const label = module.name === '' ? '' : `(${module.name}): `;
-  const { children } = module;
-  if (children === undefined) return [`${indent}${label}${module.type}(${module.text})${note}`];
-  const inner = children.flatMap((child) => lines(child, `${indent}  `));
-  return [`${indent}${label}${module.type}(${note}`, ...inner, `${indent})`];
+/** A line of the tree; those that open a module say which, closing ones do not. */
+export interface TreeLine {
+  readonly text: string;
+  readonly module?: Module;
+  /** As in `model.named_modules()`. */
+  readonly path?: string;
+}
+
+export function treeLines(module: Module, path = '', indent = ''): TreeLine[] {
+  const { name, type, text, children } = module;
+  const label = name === '' ? '' : `(${name}): `;
+  const open = `${indent}${label}${type}(`;
+  if (children === undefined) return [{ text: `${open}${text})`, module, path }];
+  const inner = children.flatMap((child) =>
+    treeLines(child, path === '' ? child.name : `${path}.${child.name}`, `${indent}  `),
+  );
+  return [{ text: open, module, path }, ...inner, { text: `${indent})` }];
 }

@@ -14,6 +14,8 @@
  *
  * @module
  */
+
+export { summary } from '../googlenet/summary.js';
 export {
   type BlockFactory,
   type GoogLeNetOptions,
