@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Regenerate this folder: `python3 golden/generate.py [--out DIR] [--only full|small|hostile]`.
+"""Regenerate this folder: `python3 golden/generate.py [--out DIR] [--only SECTION]`.
 
 Each run writes what the torch at hand can write, and always the same bytes. README.md
 tells which versions wrote the recorded files.
@@ -15,15 +15,15 @@ sys.dont_write_bytecode = True
 
 from files import Manifest  # noqa: E402
 
-SECTIONS = ("full", "small", "hostile")
+SECTIONS = {"full": "torchvision", "small": "torch", "hostile": "torch", "safetensors_files": "safetensors"}
+"""What is written, and the package that it needs."""
 
 
 def sections(only):
     """The sections to write: the one asked for, or all that this installation can."""
     if only:
         return (only,)
-    has_torchvision = importlib.util.find_spec("torchvision") is not None
-    return SECTIONS if has_torchvision else SECTIONS[1:]
+    return [name for name, package in SECTIONS.items() if importlib.util.find_spec(package) is not None]
 
 
 def main():

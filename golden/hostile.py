@@ -9,7 +9,6 @@ one first; None among them means that it may as well accept the file.
 
 import gzip
 import io
-import json
 import lzma
 import pickle as python_pickle
 import struct
@@ -506,11 +505,6 @@ def png():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
 
 
-def safetensors():
-    header = json.dumps({"w": {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]}}).encode()
-    return struct.pack("<Q", len(header)) + header + SIX
-
-
 HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"1378be20" * 8 + b"\nsize 52147035\n"
 ONNX = b"\x08\x08\x12\x07pytorch\x1a\x062.13.0:\x0a\x12\x08main_graph\x42\x04\x0a\x00\x10\x11"
@@ -530,7 +524,6 @@ def foreign():
     yield "plain-pickle.pkl", python_pickle.dumps({"w": [1.0, 2.0]}, 4), vague, "a pickle that is not torch's"
     yield "old-torch.tar", tar(OLD_TAR), other, "torch before 0.2"
     yield "tar.tar", tar({"readme.txt": b"hello"}), other, "tar"
-    yield "model.safetensors", safetensors(), other, "safetensors"
     yield "model.onnx", ONNX, other, "ONNX"
     yield "page.html", HTML, other, "an error page"
     yield "page.html.gz", gzipped(HTML), other, "an error page, gzipped"

@@ -1,17 +1,13 @@
-import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
-import { listTensors, selectStateDict } from './checkpoint/state-dict.js';
 import { Pth2tfjsError } from './errors.js';
 import type { InputKind, ModelFormat } from './formats.js';
 import { describeGraph } from './googlenet/graph.js';
-import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { checkImageSize, describeModel } from './googlenet/model.js';
-import { isOfficial } from './googlenet/official.js';
 import { describeTrainable, type TrainableOptions } from './googlenet/trainable.js';
 import { computeTrainableWeights } from './googlenet/trainable-weights.js';
 import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
 import { type ConvertedProvenance, describeProvenance } from './provenance.js';
-import { sha256 } from './sha256.js';
+import { readNetwork, type SourceOptions } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
 import { describeTraining, unusedInTraining } from './trainable-model.js';
@@ -19,14 +15,10 @@ import { describeTraining, unusedInTraining } from './trainable-model.js';
 /** torchvision's own preprocessing crops to this. */
 const DEFAULT_IMAGE_SIZE = 224;
 
-export interface ConvertOptions extends ReadOptions {
-  /** The checkpoint's file name, for the provenance; it does not change what is read. */
-  readonly sourceName?: string | undefined;
-  /** Dotted path of the state dict in the checkpoint, when several fit. */
-  readonly key?: string | undefined;
+export interface ConvertOptions extends SourceOptions {
   /**
    * torchvision's `transform_input`, which no state dict records. Default: on for the official
-   * weights, which are known by their SHA-256; off for all others.
+   * weights, which are known by their SHA-256; what a safetensors file says in its metadata; else off.
    */
   readonly transformInput?: boolean | undefined;
   /** Side of the square input in pixels, at least 15. Default 224. */
@@ -68,7 +60,7 @@ export interface Conversion {
  * NHWC float32 `[batch, imageSize, imageSize, 3]`, normalised as torchvision's transforms do (or int32
  * pixels, see `input`), and gives logits `[batch, numClasses]`.
  *
- * @param bytes what `torch.save` wrote, gzipped or not; must not change while this runs
+ * @param bytes what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`, `usage`;
  *   {@link MappingError} when the state dict does not fit.
  */
@@ -76,16 +68,8 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
-  const {
-    transformInput,
-    imageSize = DEFAULT_IMAGE_SIZE,
-    key,
-    sourceName,
-    quantization,
-    format = 'layers',
-    input = 'normalized',
-    trainable = false,
-  } = options;
+  const { quantization, imageSize = DEFAULT_IMAGE_SIZE } = options;
+  const { format = 'layers', input = 'normalized', trainable = false } = options;
   checkImageSize(imageSize);
   if (trainable && (format !== 'layers' || quantization !== undefined)) {
     throw new Pth2tfjsError('usage', 'only an unquantized layers model can be trained', {
@@ -97,25 +81,18 @@ export async function convertCheckpoint(
       hint: 'choose the format graph with it',
     });
   }
-  const { file, gzip } = await ungzip(bytes);
-  const hashing = sha256(file);
-  const { container, value } = await readCheckpoint(file, options);
-  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const { name, prefix, stateDict } = candidate;
-  const match = matchStateDict(stateDict, candidate);
-  const digest = await hashing;
-  const official = isOfficial(digest, file.length);
-  const labels = options.labels ?? (official ? options.officialLabels : undefined);
+  const network = await readNetwork(bytes, options);
+  const { source, found, stateDict, match } = network;
+  const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);
+  const transformInput = options.transformInput ?? network.transformInput;
   const training = trainable ? describeTraining(stateDict, match) : undefined;
   const provenance = describeProvenance({
-    sourceName,
-    sha256: digest,
-    container: { ...container, gzip },
-    stateDict: { name, prefix },
+    source,
+    stateDict: found,
     match,
     ignored: trainable ? unusedInTraining(match) : match.ignored,
-    transformInput: transformInput ?? official,
+    transformInput: transformInput ?? false,
     imageSize,
     labels,
     quantization,
@@ -123,18 +100,17 @@ export async function convertCheckpoint(
     input,
     training,
   });
-  const network = { ...provenance, imageSize, auxClasses: match.auxClasses };
-  const description = describe(network, format, input, trainable);
+  const target = { ...provenance, imageSize, auxClasses: match.auxClasses };
+  const description = describe(target, format, input, trainable);
   const { data, nonFinite } = trainable
-    ? computeTrainableWeights(stateDict, description.weights, network)
+    ? computeTrainableWeights(stateDict, description.weights, target)
     : computeWeights(stateDict, description.weights, match.branch3Kernel);
-  const guessed = transformInput === undefined && !provenance.transformInput;
   return {
     files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,
-    tensors: listTensors(value).size,
+    tensors: network.tensors,
     parameters: data.length,
-    warnings: collectWarnings(guessed, nonFinite),
+    warnings: collectWarnings(transformInput === undefined, nonFinite),
   };
 }
 

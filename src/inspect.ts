@@ -34,6 +34,8 @@ export type NetworkSummary = {
 
 export interface Inspection {
   readonly container: Container;
+  /** Text that a safetensors file keeps beside its tensors; empty for the other containers. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorSummary[];
   readonly networks: readonly NetworkSummary[];
 }
@@ -46,10 +48,15 @@ export async function inspectCheckpoint(
   bytes: Uint8Array,
   options: ReadOptions = {},
 ): Promise<Inspection> {
-  const { container, value } = await readCheckpoint(bytes, options);
+  const { container, value, metadata } = await readCheckpoint(bytes, options);
   const tensors = [...listTensors(value)].map(([key, { dtype, shape }]) => ({ key, dtype, shape }));
   const networks = findStateDicts(value, NETWORK_KEYS).filter(({ fit }) => fit >= RECOGNISABLE_FIT);
-  return { container, tensors, networks: networks.map(summarise) };
+  return {
+    container,
+    metadata: Object.fromEntries(metadata),
+    tensors,
+    networks: networks.map(summarise),
+  };
 }
 
 function summarise(candidate: StateDictCandidate): NetworkSummary {

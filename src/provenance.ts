@@ -20,9 +20,11 @@ export interface Provenance {
     readonly bytes: number;
     /** Of the checkpoint, after gunzip; null where the platform has no Web Crypto. */
     readonly sha256: string | null;
+    /** The checkpoint that this one was made of, where a safetensors file says so. */
+    readonly origin?: { readonly name: string | null; readonly sha256: string };
     readonly container: Container['format'];
-    readonly containerVersion: string;
-    readonly pickleProtocol: number;
+    readonly containerVersion: Container['version'];
+    readonly pickleProtocol: Container['pickleProtocol'];
     readonly byteOrder: Container['byteOrder'];
     readonly gzip: boolean;
   } | null;
@@ -66,9 +68,7 @@ export type ConvertedProvenance = Provenance & {
 
 /** What the parts of a conversion contribute. */
 export interface ProvenanceInput {
-  readonly sourceName: string | undefined;
-  readonly sha256: string | undefined;
-  readonly container: Container;
+  readonly source: ConvertedProvenance['source'];
   readonly stateDict: Provenance['stateDict'];
   readonly match: Match;
   /** Keys that the model has no use for. */
@@ -82,22 +82,37 @@ export interface ProvenanceInput {
   readonly training: TrainingRecord | undefined;
 }
 
+/** What a model remembers of its checkpoint's file. */
+export function describeSource(
+  container: Container,
+  name: string | undefined,
+  sha256: string | undefined,
+  metadata: ReadonlyMap<string, string>,
+): ConvertedProvenance['source'] {
+  const origin = {
+    name: metadata.get('checkpoint') ?? null,
+    sha256: metadata.get('checkpoint_sha256') ?? '',
+  };
+  return {
+    name: name ?? null,
+    bytes: container.byteLength,
+    sha256: sha256 ?? null,
+    ...(/^[0-9a-f]{64}$/.test(origin.sha256) ? { origin } : {}),
+    container: container.format,
+    containerVersion: container.version,
+    pickleProtocol: container.pickleProtocol,
+    byteOrder: container.byteOrder,
+    gzip: container.gzip,
+  };
+}
+
 export function describeProvenance(input: ProvenanceInput): ConvertedProvenance {
-  const { container, match, imageSize, labels, quantization, training } = input;
+  const { match, imageSize, labels, quantization, training } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
     network: 'googlenet',
     format: input.format,
-    source: {
-      name: input.sourceName ?? null,
-      bytes: container.byteLength,
-      sha256: input.sha256 ?? null,
-      container: container.format,
-      containerVersion: container.version,
-      pickleProtocol: container.pickleProtocol,
-      byteOrder: container.byteOrder,
-      gzip: container.gzip,
-    },
+    source: input.source,
     stateDict: input.stateDict,
     branch3Kernel: match.branch3Kernel,
     transformInput: input.transformInput,

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs';
 import type { Inspection, NetworkSummary, TensorSummary } from '../../src/inspect.js';
 import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
+import { describeContainer } from '../describe-container.js';
 import { inFile, readInput } from '../input.js';
 
 interface Arguments {
@@ -17,7 +18,7 @@ export const inspectCommand: CommandModule<object, Arguments> = {
       .positional('checkpoint', {
         type: 'string',
         demandOption: true,
-        describe: 'Path or http(s) URL of a .pth file, gzipped or not',
+        describe: 'Path or http(s) URL of a .pth or .safetensors file, gzipped or not',
       })
       .option('json', {
         type: 'boolean',
@@ -32,10 +33,12 @@ export const inspectCommand: CommandModule<object, Arguments> = {
   },
 };
 
-function format(name: string, { container, tensors, networks }: Inspection): string {
-  const { format: kind, version, pickleProtocol, byteOrder, gzip, byteLength } = container;
-  const head = `${name}: ${kind} version ${version}, pickle protocol ${pickleProtocol}, ${byteOrder}-endian, ${byteLength} bytes${gzip ? ' (gunzipped)' : ''}`;
-  const lines = [head, '', ...formatTensors(tensors)].map(printable);
+function format(name: string, { container, metadata, tensors, networks }: Inspection): string {
+  const { gzip, byteLength } = container;
+  const size = `${byteLength} bytes${gzip ? ' (gunzipped)' : ''}`;
+  const head = `${name}: ${describeContainer(container)}, ${size}`;
+  const notes = Object.entries(metadata).map(([key, text]) => `${key}: ${text}`);
+  const lines = [head, ...notes, '', ...formatTensors(tensors)].map(printable);
   return [...lines, ...networks.flatMap(formatNetwork)].join('\n');
 }
 

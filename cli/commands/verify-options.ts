@@ -31,7 +31,7 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .positional('model', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder that convert wrote, or a .pth file (converted in memory)',
+      describe: 'Folder that convert wrote, or a checkpoint (converted in memory)',
     })
     .option('golden', {
       type: 'string',

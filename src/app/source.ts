@@ -8,7 +8,7 @@ import { isHandler, weightPaths } from '../tfjs/load.js';
 /**
  * Where a model comes from: the URL of a `model.json` (in Node also its path), the files of the folder
  * that holds it, as a folder picker gives them, or TensorFlow.js's own IOHandler; or a checkpoint
- * (`.pth`), by URL, path, `Blob` or its bytes, which is converted in memory.
+ * (`.pth`, `.safetensors`), by URL, path, `Blob` or its bytes, which is converted in memory.
  */
 export type GoogLeNetSource =
   | string
@@ -47,8 +47,8 @@ export async function resolveSource(
   }
   const location = String(source);
   const bytes = await read(location, counter);
-  // A model.json is text; no container of PyTorch starts with a brace.
-  if (bytes[0] !== 0x7b)
+  // A model.json is text; of the containers only safetensors can start with a brace, and has zeros then.
+  if (bytes[0] !== 0x7b || bytes[7] === 0)
     return convert(bytes, counter, { sourceName: nameOf(location), ...options });
   const shards: NamedBytes[] = [];
   for (const name of weightPaths(bytes)) {

@@ -3,12 +3,16 @@ export const LEGACY_PROTOCOL = 1001;
 
 /** What the outside of a checkpoint says about itself. */
 export interface Container {
-  readonly format: 'zip' | 'legacy';
+  readonly format: 'zip' | 'legacy' | 'safetensors';
   /** True when the container itself was gzipped. */
   readonly gzip: boolean;
-  /** The container's own version: the zip's `version` record, the legacy stream's protocol number. */
-  readonly version: string;
-  readonly pickleProtocol: number;
+  /**
+   * The container's own version: the zip's `version` record, the legacy stream's protocol number; null
+   * for safetensors, which has none.
+   */
+  readonly version: string | null;
+  /** null for safetensors, which holds no pickle. */
+  readonly pickleProtocol: number | null;
   /** Byte order of the stored elements; zip archives before torch 2.1 do not record it (little). */
   readonly byteOrder: 'little' | 'big';
   /** Size of the container in bytes, after gunzip. */
@@ -20,4 +24,6 @@ export interface Checkpoint {
   readonly container: Container;
   /** The unpickled value: Maps, arrays, numbers, strings, TensorViews and opaque objects. */
   readonly value: unknown;
+  /** Text that a safetensors file keeps beside its tensors; empty for the other containers. */
+  readonly metadata: ReadonlyMap<string, string>;
 }

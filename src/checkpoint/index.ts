@@ -4,6 +4,7 @@ import { type Crc32, crc32 } from './crc32.js';
 import { gunzip } from './gzip.js';
 import { readLegacy } from './legacy.js';
 import { checkUnpackedSize } from './limits.js';
+import { readSafetensors } from './safetensors.js';
 import { sniffContainer } from './sniff.js';
 import { readZip } from './zip.js';
 
@@ -15,8 +16,9 @@ export interface ReadOptions {
 }
 
 /**
- * Reads what `torch.save` wrote: a zip archive (torch >= 1.6) or a legacy stream, gzipped or not.
- * Nothing in the file is executed. The tensors keep views of `bytes`, which must not change later.
+ * Reads what `torch.save` wrote, a zip archive (torch >= 1.6) or a legacy stream, or a safetensors file;
+ * gzipped or not. Nothing in the file is executed. The tensors keep views of `bytes`, which must not
+ * change later.
  *
  * @throws Pth2tfjsError with the code `empty`, `truncated`, `corrupt`, `unsupported-format`,
  *   `unsupported`, `unsafe-global` or `limit`.
@@ -27,14 +29,23 @@ export async function readCheckpoint(
 ): Promise<Checkpoint> {
   const { container, file, gzip } = await ungzip(bytes);
   checkUnpackedSize(file.length, file.length, 'the file');
-  const read = container === 'zip' ? await readZip(file, options.crc32 ?? crc32) : readLegacy(file);
+  const read = await readContainer(file, container, options);
   return { ...read, container: { ...read.container, gzip } };
+}
+
+function readContainer(
+  file: Uint8Array,
+  container: UngzippedFile['container'],
+  options: ReadOptions,
+): Checkpoint | Promise<Checkpoint> {
+  if (container === 'zip') return readZip(file, options.crc32 ?? crc32);
+  return container === 'legacy' ? readLegacy(file) : readSafetensors(file);
 }
 
 /** The bytes of a container, and what it is. */
 export interface UngzippedFile {
   readonly file: Uint8Array;
-  readonly container: 'zip' | 'legacy';
+  readonly container: Checkpoint['container']['format'];
   /** Whether a gzip layer was taken off. */
   readonly gzip: boolean;
 }

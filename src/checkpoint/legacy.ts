@@ -40,6 +40,7 @@ export function readLegacy(bytes: Uint8Array): Checkpoint {
       byteLength: bytes.length,
     },
     value: object.value,
+    metadata: new Map(),
   };
 }
 

@@ -1,8 +1,8 @@
 import { toHex } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
 
-/** The containers that this package reads. */
-export type ContainerFormat = 'zip' | 'legacy' | 'gzip';
+/** The containers that this package reads; a gzip file holds one of the others. */
+export type ContainerFormat = 'zip' | 'legacy' | 'safetensors' | 'gzip';
 
 const RESAVE =
   "in Python: torch.save(torch.load('in.pth', map_location='cpu', weights_only=False), 'out.pth')";
@@ -13,11 +13,6 @@ const FOREIGN: readonly (readonly [test: (head: Head) => boolean, what: string, 
     (h) => h.at(257, 'ustar'),
     'a tar archive, as torch wrote before 0.2',
     `with a torch that still reads it, ${RESAVE}`,
-  ],
-  [
-    isSafetensors,
-    'a safetensors file',
-    "in Python: torch.save(safetensors.torch.load_file('in.safetensors'), 'out.pth')",
   ],
   [
     (h) => h.bytes(0x89, 0x48, 0x44, 0x46),
@@ -69,6 +64,7 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
   if (head.bytes(0x1f, 0x8b)) return 'gzip';
   if (head.at(0, 'PK')) return 'zip';
   if (head.holdsLegacyMagic()) return 'legacy';
+  if (isSafetensors(head)) return 'safetensors';
   if (head.startsLikeOne()) {
     throw new Pth2tfjsError('truncated', `the file ends after ${bytes.length} bytes`, {
       hint: 'download it again',
@@ -76,8 +72,8 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
   }
   const foreign = FOREIGN.find(([test]) => test(head));
   const [what, hint] = (foreign?.slice(1) as [string, string]) ?? [
-    `neither a zip nor a legacy stream; it starts with ${head.hex()}`,
-    'pass a file that torch.save wrote',
+    `neither a zip, a legacy stream nor a safetensors file; it starts with ${head.hex()}`,
+    'pass a file that torch.save or safetensors wrote',
   ];
   throw new Pth2tfjsError('unsupported-format', `not a PyTorch checkpoint: ${what}`, {
     offset: 0,
@@ -142,10 +138,9 @@ class Head {
   }
 }
 
-/** A 64-bit header length that fits, then a JSON object. */
+/** A 64-bit length of less than 4 GiB, then a JSON object. Text has no zeros. */
 function isSafetensors(head: Head): boolean {
-  const length = [0, 1, 2, 3].reduce((sum, i) => sum + head.get(i) * 256 ** i, 0);
-  return head.at(8, '{') && head.at(4, '\0\0\0\0') && length + 8 <= head.length;
+  return head.at(4, '\0\0\0\0{');
 }
 
 /** ModelProto: field 1 (ir_version) as a varint, then a length-delimited field. */

@@ -40,6 +40,7 @@ export async function readZip(bytes: Uint8Array, crc32: Crc32): Promise<Checkpoi
       byteLength: bytes.length,
     },
     value,
+    metadata: new Map(),
   };
 }
 

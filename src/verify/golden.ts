@@ -1,5 +1,6 @@
 import { toFloat32 } from '../checkpoint/float32.js';
-import { type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
+import { type Checkpoint, type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
+import { readFlag } from '../checkpoint/safetensors.js';
 import { TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 
@@ -46,13 +47,13 @@ function bad(message: string): Pth2tfjsError {
 /**
  * Reads a golden file: `torch.save({"input": x, "logits": y}, f)`, where `x` is the normalised batch
  * in NCHW and `y` what the model gave in eval mode; optionally with `"activations"`, the outputs of
- * modules by their names, and `"provenance"`, as `golden/capture.py` writes them. Either container,
- * gzipped or not.
+ * modules by their names, and `"provenance"`, as `golden/capture.py` writes them. Any container, gzipped
+ * or not; in safetensors, which is flat, a module's output is called `activations.<name>`, and the
+ * metadata is the provenance, flags as `true` and `false`.
  * @throws Pth2tfjsError `golden` when it holds something else, and as `readCheckpoint` does.
  */
 export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): Promise<Golden> {
-  const { value } = await readCheckpoint(bytes, options);
-  if (!(value instanceof Map)) throw bad('is no dict');
+  const value = asDict(await readCheckpoint(bytes, options));
   const input = tensorAt(value, 'input');
   const logits = tensorAt(value, 'logits');
   const [images, channels, height, width] = input.shape;
@@ -78,6 +79,21 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
   };
   return golden;
 }
+
+/** The file as `torch.save` would have it. */
+function asDict({ container, value, metadata }: Checkpoint): ReadonlyMap<unknown, unknown> {
+  if (!(value instanceof Map)) throw bad('is no dict');
+  if (container.format !== 'safetensors') return value;
+  const tensors = [...(value as ReadonlyMap<string, TensorView>)];
+  const nested = tensors.filter(([name]) => name.startsWith(ACTIVATIONS));
+  return new Map<string, unknown>([
+    ...tensors,
+    ['activations', new Map(nested.map(([name, each]) => [name.slice(ACTIVATIONS.length), each]))],
+    ['provenance', new Map([...metadata].map(([key, text]) => [key, readFlag(text) ?? text]))],
+  ]);
+}
+
+const ACTIVATIONS = 'activations.';
 
 function readActivations(value: ReadonlyMap<unknown, unknown>, images: number) {
   const found = value.get('activations');
