@@ -1,10 +1,11 @@
 /**
  * The SHA-256 prefix that torch.hub's naming convention puts into a file name:
  * `1378be20` for `googlenet-1378be20.pth` and also for `googlenet-1378be20.pth.gz`.
- * Fewer than eight digits prove too little and count as none.
+ * Fewer than eight digits prove too little and count as none. A safetensors file that keeps the name
+ * of what it was made of has other bytes.
  */
 export function hubHash(name: string): string | undefined {
-  return /-([a-f0-9]{8,64})\./.exec(name)?.[1];
+  return /-([a-f0-9]{8,64})\.(?!safetensors)/.exec(name)?.[1];
 }
 
 /**

@@ -12,7 +12,7 @@ import { nameStdin } from './stdin.js';
 
 /** The commands, and what each needs, in the order in which help lists them. */
 const NEEDS = new Map([
-  ['convert', '<checkpoint> and <out-dir>'],
+  ['convert', '<checkpoint> and <out>'],
   ['verify', '<model>'],
   ['classify', '<model> and <images..>'],
   ['export', '<model> and <file>'],

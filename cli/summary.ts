@@ -1,9 +1,9 @@
 import type { Conversion } from '../src/convert.js';
+import type { SafetensorsConversion } from '../src/convert-safetensors.js';
 import { printable } from '../src/printable.js';
-import type { ConvertedProvenance, Provenance } from '../src/provenance.js';
+import type { Provenance, SourceFile } from '../src/provenance.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
-
-type Source = ConvertedProvenance['source'];
+import { describeContainer } from './describe-container.js';
 
 /** What became of the conversion on disk. */
 export interface Written {
@@ -19,16 +19,13 @@ export function formatSummary(
 ): string {
   const { branch3Kernel, transformInput, numClasses, labels, quantization, ignoredKeys } =
     provenance;
-  const origin = branch3Kernel === 3 ? 'torchvision' : 'the paper';
-  const rows: readonly (readonly [label: string, text: string])[] = [
-    ['checkpoint', describeSource(provenance.source)],
-    ['container', describeContainer(provenance.source)],
-    ['state dict', describeStateDict(tensors, provenance.stateDict)],
+  return formatRows([
+    ...sourceRows(provenance.source, tensors, provenance.stateDict),
     [
       'network',
-      `GoogLeNet, ${grouped(parameters)} parameters after folding BatchNorm, ${numClasses} classes`,
+      `GoogLeNet, ${grouped(parameters)} weights, ${describeBatchNorm(provenance)}, ${numClasses} classes`,
     ],
-    ['branch3', `${branch3Kernel}x${branch3Kernel} kernels, as in ${origin}`],
+    ['branch3', describeBranch3(branch3Kernel)],
     ['transform_input', transformInput ? 'on' : 'off'],
     ['model', FORMATS[provenance.format]],
     ['input', describeInput(provenance.input)],
@@ -38,8 +35,58 @@ export function formatSummary(
     ...(labels === undefined ? [] : [['labels', describeLabels(labels)] as const]),
     ['ignored', describeIgnored(ignoredKeys)],
     ['written', describeWritten(written, files.length)],
-  ];
+  ]);
+}
+
+/** The same for a safetensors file. */
+export function formatSafetensorsSummary(
+  conversion: SafetensorsConversion,
+  { out, seconds }: { readonly out: string; readonly seconds: number },
+): string {
+  const { source, stateDict, tensors, numClasses, branch3Kernel, bytes } = conversion;
+  const { transformInput, leftOut, written } = conversion;
+  const known = transformInput ? 'on' : 'off';
+  const size = `${written} tensors, ${megabytes(bytes.length)}`;
+  return formatRows([
+    ...sourceRows(source, tensors, stateDict),
+    ['network', `GoogLeNet, ${numClasses} classes`],
+    ['branch3', describeBranch3(branch3Kernel)],
+    [
+      'transform_input',
+      transformInput === null
+        ? 'unknown, for a state dict does not record it; --[no-]transform-input notes it in the file'
+        : `${known}, as the file notes in its metadata`,
+    ],
+    ...(leftOut.length === 0 ? [] : [['left out', leftOut.join(', ')] as const]),
+    ['written', `${out}: ${size}, in ${seconds.toFixed(2)} s`],
+  ]);
+}
+
+type Row = readonly [label: string, text: string];
+
+function formatRows(rows: readonly Row[]): string {
   return rows.map(([label, text]) => `${label.padEnd(16)}${printable(text)}`).join('\n');
+}
+
+function sourceRows(
+  source: SourceFile,
+  tensors: number,
+  stateDict: Provenance['stateDict'],
+): readonly Row[] {
+  const { container: format, containerVersion: version } = source;
+  return [
+    ['checkpoint', describeSource(source)],
+    ['container', describeContainer({ ...source, format, version })],
+    ['state dict', describeStateDict(tensors, stateDict)],
+  ];
+}
+
+function describeBatchNorm({ training }: Provenance): string {
+  return training === undefined ? 'BatchNorm folded' : 'trainable, with BatchNorm and statistics';
+}
+
+function describeBranch3(kernel: Provenance['branch3Kernel']): string {
+  return `${kernel}x${kernel} kernels, as in ${kernel === 3 ? 'torchvision' : 'the paper'}`;
 }
 
 /** What each way of storing the weights costs, as a table. */
@@ -74,14 +121,9 @@ function describeInput({ shape, kind }: Provenance['input']): string {
     : `${images}, ImageNet normalisation`;
 }
 
-function describeSource({ name, bytes, gzip, sha256 }: Source): string {
+function describeSource({ name, bytes, gzip, sha256 }: SourceFile): string {
   const size = `${megabytes(bytes)}${gzip ? ' unpacked' : ''}`;
   return `${name}, ${size}, SHA-256 ${sha256?.slice(0, 16)}…`;
-}
-
-function describeContainer(source: Source): string {
-  const { container, containerVersion, pickleProtocol, byteOrder } = source;
-  return `${container} version ${containerVersion}, pickle protocol ${pickleProtocol}, ${byteOrder}-endian`;
 }
 
 function describeStateDict(tensors: number, { name, prefix }: Provenance['stateDict']): string {

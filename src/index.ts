@@ -34,6 +34,7 @@ export {
 } from './checkpoint/index.js';
 export { type StateDictMetadata, stateDictMetadata } from './checkpoint/metadata.js';
 export { type SaveOptions, saveStateDict } from './checkpoint/save/index.js';
+export { saveSafetensors } from './checkpoint/save/safetensors.js';
 export {
   findStateDicts,
   listTensors,
@@ -43,6 +44,11 @@ export {
 } from './checkpoint/state-dict.js';
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
 export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
+export {
+  convertToSafetensors,
+  type SafetensorsConversion,
+  type SafetensorsOptions,
+} from './convert-safetensors.js';
 export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
 export { type Export, type ExportOptions, exportCheckpoint } from './export.js';
 export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './formats.js';
@@ -70,6 +76,7 @@ export {
 } from './inspect.js';
 export { parseLabels } from './labels.js';
 export type { Provenance } from './provenance.js';
+export type { SourceOptions } from './read-network.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export {
   BACKEND_NAMES,

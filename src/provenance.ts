@@ -8,26 +8,29 @@ import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 import type { Quantization } from './tfjs/quantize.js';
 import { VERSION } from './version.js';
 
+/** The file that a model was made of. */
+export interface SourceFile {
+  readonly name: string | null;
+  /** Size of the checkpoint, after gunzip. */
+  readonly bytes: number;
+  /** Of the checkpoint, after gunzip; null where the platform has no Web Crypto. */
+  readonly sha256: string | null;
+  /** The checkpoint that this one was made of, where a safetensors file says so. */
+  readonly origin?: { readonly name: string | null; readonly sha256: string };
+  readonly container: Container['format'];
+  readonly containerVersion: Container['version'];
+  readonly pickleProtocol: Container['pickleProtocol'];
+  readonly byteOrder: Container['byteOrder'];
+  readonly gzip: boolean;
+}
+
 /** What was converted from what; `userDefinedMetadata.pth2tfjs` of the written model. */
 export interface Provenance {
   readonly tool: string;
   readonly network: 'googlenet';
   readonly format: ModelFormat;
   /** Null for a model that was trained since. */
-  readonly source: {
-    readonly name: string | null;
-    /** Size of the checkpoint, after gunzip. */
-    readonly bytes: number;
-    /** Of the checkpoint, after gunzip; null where the platform has no Web Crypto. */
-    readonly sha256: string | null;
-    /** The checkpoint that this one was made of, where a safetensors file says so. */
-    readonly origin?: { readonly name: string | null; readonly sha256: string };
-    readonly container: Container['format'];
-    readonly containerVersion: Container['version'];
-    readonly pickleProtocol: Container['pickleProtocol'];
-    readonly byteOrder: Container['byteOrder'];
-    readonly gzip: boolean;
-  } | null;
+  readonly source: SourceFile | null;
   /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
   readonly stateDict: { readonly name: string; readonly prefix: string };
   readonly branch3Kernel: Branch3Kernel;
@@ -63,12 +66,12 @@ export interface TrainingRecord {
 
 /** What a model remembers that was just converted. */
 export type ConvertedProvenance = Provenance & {
-  readonly source: NonNullable<Provenance['source']>;
+  readonly source: SourceFile;
 };
 
 /** What the parts of a conversion contribute. */
 export interface ProvenanceInput {
-  readonly source: ConvertedProvenance['source'];
+  readonly source: SourceFile;
   readonly stateDict: Provenance['stateDict'];
   readonly match: Match;
   /** Keys that the model has no use for. */
@@ -88,7 +91,7 @@ export function describeSource(
   name: string | undefined,
   sha256: string | undefined,
   metadata: ReadonlyMap<string, string>,
-): ConvertedProvenance['source'] {
+): SourceFile {
   const origin = {
     name: metadata.get('checkpoint') ?? null,
     sha256: metadata.get('checkpoint_sha256') ?? '',

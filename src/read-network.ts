@@ -4,7 +4,7 @@ import { listTensors, selectStateDict } from './checkpoint/state-dict.js';
 import type { StateDict } from './checkpoint/tensor.js';
 import { type Match, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { isOfficial } from './googlenet/official.js';
-import { type ConvertedProvenance, describeSource } from './provenance.js';
+import { describeSource, type Provenance, type SourceFile } from './provenance.js';
 import { sha256 } from './sha256.js';
 
 export interface SourceOptions extends ReadOptions {
@@ -16,9 +16,9 @@ export interface SourceOptions extends ReadOptions {
 
 /** The network in a checkpoint, and where it came from: the way that all conversions share. */
 export interface SourceNetwork {
-  readonly source: ConvertedProvenance['source'];
+  readonly source: SourceFile;
   /** Where the state dict was in the checkpoint. */
-  readonly found: ConvertedProvenance['stateDict'];
+  readonly found: Provenance['stateDict'];
   /** Under torchvision's keys. */
   readonly stateDict: StateDict;
   readonly match: Match;

@@ -171,7 +171,7 @@ describe('convert', () => {
 
   test.each([
     [[], /a command is missing: convert, verify, classify, inspect/],
-    [['convert'], /convert needs <checkpoint> and <out-dir>; see pth2tfjs convert --help/],
+    [['convert'], /convert needs <checkpoint> and <out>; see pth2tfjs convert --help/],
     [['verify', '--golden', golden], /verify needs <model>/],
     [['convert', packed, join(tmp, 'none'), '--key'], /[Nn]ot enough arguments following: key/],
     [['verify', packed, '--golden'], /[Nn]ot enough arguments following: golden/],

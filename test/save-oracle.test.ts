@@ -88,7 +88,7 @@ function lines(output: string): string[] {
 /** FILE.ours.pth beside PyTorch's FILE.pth, by the public functions alone. */
 async function saveOurs(folder: string, name: string): Promise<void> {
   const { value, container } = await readCheckpoint(await readFile(join(folder, `${name}.pth`)));
-  const format = container.format as 'zip' | 'legacy';
-  const options = { format, metadata: stateDictMetadata(value) };
+  const format = container.format === 'legacy' ? 'legacy' : 'zip';
+  const options = { format, metadata: stateDictMetadata(value) } as const;
   await writeFile(join(folder, `${name}.ours.pth`), saveStateDict(value as StateDict, options));
 }

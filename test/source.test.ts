@@ -429,6 +429,7 @@ describe('hubHash', () => {
     'googlenet-1378BE20.pth',
     'googlenet-1378be20',
     'googlenet-1378be20x.pth',
+    'googlenet-1378be20.safetensors',
     `m-${'a'.repeat(65)}.pth`,
     '',
   ])('finds none in %j', (name) => {

@@ -26,7 +26,7 @@ export function denseTensor(
 }
 
 /** As PyTorch counts them: an empty dimension counts as one. */
-function rowMajorStrides(shape: readonly number[]): number[] {
+export function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
   for (let i = shape.length - 2; i >= 0; i--) {
     strides[i] = (strides[i + 1] as number) * Math.max(shape[i + 1] as number, 1);

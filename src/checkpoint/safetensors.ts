@@ -1,5 +1,6 @@
 import { Pth2tfjsError } from '../errors.js';
 import type { Checkpoint } from './container.js';
+import { rowMajorStrides } from './dense-tensor.js';
 import { type DType, itemSize } from './dtype.js';
 import { type JSONValue, parseStrictJSON } from './strict-json.js';
 import { TensorStorage, TensorView, validateView } from './tensor.js';
@@ -189,18 +190,7 @@ function toView({ name, dtype, shape, start, end }: Entry, data: Uint8Array): Te
   const storage = new TensorStorage(shown(name), dtype, bytes.length / itemSize(dtype));
   storage.attach(bytes, false);
   const sizes = shape.map(Number);
-  return validateView(new TensorView(dtype, sizes, rowMajor(sizes), 0, storage));
-}
-
-/** Strides in elements; dimensions without elements count as one, as in PyTorch. */
-function rowMajor(shape: readonly number[]): number[] {
-  const strides: number[] = [];
-  let stride = 1;
-  for (const size of [...shape].reverse()) {
-    strides.unshift(stride);
-    stride *= Math.max(1, size);
-  }
-  return strides;
+  return validateView(new TensorView(dtype, sizes, rowMajorStrides(sizes), 0, storage));
 }
 
 /** A flag in the metadata, where all is text; undefined for anything else. */

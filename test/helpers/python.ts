@@ -45,6 +45,21 @@ function hasTorchvision(command: string): boolean {
   return spawnSync(command, ['-c', 'import torch, torchvision']).status === 0;
 }
 
+/**
+ * The same Python, if it also has the reference library of safetensors; without it, a warning says what
+ * is skipped.
+ * @param purpose what cannot be tested without it
+ */
+export function findSafetensors(purpose: string): string | undefined {
+  const python = findPython(purpose);
+  if (python === undefined) return undefined;
+  if (spawnSync(python, ['-c', 'import safetensors.torch']).status === 0) return python;
+  console.warn(
+    `SKIPPED: ${purpose}, for want of the package safetensors; pip install --target DIR safetensors, and set PYTHONPATH=DIR`,
+  );
+  return undefined;
+}
+
 /** The path of a script of the package, such as `golden/capture.py`. */
 export function scriptPath(script: string): string {
   return fileURLToPath(new URL(`../../${script}`, import.meta.url));

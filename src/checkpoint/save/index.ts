@@ -6,6 +6,7 @@ import { writeArchive } from './archive.js';
 import { writeLegacyStream } from './legacy-stream.js';
 import { Call, type PickleDict, type PickleValue, Text } from './pickle-value.js';
 import { ORDERED_DICT, type Reducer } from './reduce.js';
+import { checkText } from './text.js';
 
 export interface SaveOptions {
   /**
@@ -63,11 +64,6 @@ function modules(metadata: StateDictMetadata): PickleDict {
     ([path, version]) => [checkText(path), new Map([[VERSION, version]])] as const,
   );
   return new Map(entries);
-}
-
-function checkText(text: string): string {
-  if (!/\p{Surrogate}/u.test(text)) return text;
-  throw new Pth2tfjsError('usage', `cannot save the key ${JSON.stringify(text)}: half a character`);
 }
 
 /** Says which tensor an error is about. */

@@ -1,0 +1,72 @@
+import { saveSafetensors } from './checkpoint/save/safetensors.js';
+import type { Branch3Kernel } from './googlenet/architecture.js';
+import { expectedKeys } from './googlenet/keys.js';
+import type { Provenance, SourceFile } from './provenance.js';
+import { readNetwork, type SourceOptions } from './read-network.js';
+import { VERSION } from './version.js';
+
+export interface SafetensorsOptions extends SourceOptions {
+  /** torchvision's `transform_input`, to be kept in the metadata; default: as far as it is known. */
+  readonly transformInput?: boolean | undefined;
+}
+
+/** A state dict as a safetensors file, and what it was made of. */
+export interface SafetensorsConversion {
+  /** The file. */
+  readonly bytes: Uint8Array;
+  readonly source: SourceFile;
+  /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
+  readonly stateDict: Provenance['stateDict'];
+  readonly branch3Kernel: Branch3Kernel;
+  readonly numClasses: number;
+  /** As the metadata has it; null where it is unknown. */
+  readonly transformInput: boolean | null;
+  /** Tensors in the whole checkpoint. */
+  readonly tensors: number;
+  /** Tensors in the written file. */
+  readonly written: number;
+  /** Keys of wrappers, which torchvision's model would refuse. */
+  readonly leftOut: readonly string[];
+  /** What the file keeps under `__metadata__`. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Converts a torchvision GoogLeNet checkpoint to safetensors, in memory: the state dict itself, every
+ * tensor in the type that it has, auxiliary heads and counters included, under torchvision's keys, so
+ * that `model.load_state_dict(safetensors.torch.load_file(…))` takes it.
+ *
+ * @param bytes what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
+ * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`; `unsupported`
+ *   for a type that safetensors lacks; `MappingError` when the state dict does not fit
+ */
+export async function convertToSafetensors(
+  bytes: Uint8Array,
+  options: SafetensorsOptions = {},
+): Promise<SafetensorsConversion> {
+  const network = await readNetwork(bytes, options);
+  const { source, found, match, tensors } = network;
+  const own = expectedKeys(match.branch3Kernel, match.auxLogits);
+  const stateDict = new Map([...network.stateDict].filter(([key]) => own.has(key)));
+  const transformInput = options.transformInput ?? network.transformInput ?? null;
+  const origin = source.origin ?? source;
+  const metadata = {
+    format: 'pt',
+    tool: `pth2tfjs ${VERSION}`,
+    ...(origin.name === null ? {} : { checkpoint: origin.name }),
+    ...(origin.sha256 === null ? {} : { checkpoint_sha256: origin.sha256 }),
+    ...(transformInput === null ? {} : { transform_input: String(transformInput) }),
+  };
+  return {
+    bytes: saveSafetensors(stateDict, new Map(Object.entries(metadata))),
+    source,
+    stateDict: found,
+    branch3Kernel: match.branch3Kernel,
+    numClasses: match.numClasses,
+    transformInput,
+    tensors,
+    written: stateDict.size,
+    leftOut: [...network.stateDict.keys()].filter((key) => !stateDict.has(key)),
+    metadata,
+  };
+}
