@@ -22,7 +22,8 @@ export {
   type Values,
 } from './app/googlenet.js';
 export type { DrawableImage, ImageBatch, ImageInput } from './app/input.js';
-export type { GoogLeNetSource, LoadProgress } from './app/source.js';
+export type { LoadProgress } from './app/read.js';
+export type { GoogLeNetSource } from './app/source.js';
 export { denseTensor } from './checkpoint/dense-tensor.js';
 export type { DType } from './checkpoint/dtype.js';
 export { toFloat32 } from './checkpoint/float32.js';

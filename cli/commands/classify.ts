@@ -127,9 +127,8 @@ async function build(
   labels: readonly string[] | undefined,
 ): Promise<GoogLeNet> {
   const { GoogLeNet } = await import('../../src/app/googlenet.js');
-  const { loadModel, readProvenance } = await import('../../src/tfjs/load.js');
-  const model = async () => new GoogLeNet(await loadModel(files), readProvenance(files), labels);
-  return inFile(name, model);
+  const { loadModel } = await import('../../src/tfjs/load.js');
+  return inFile(name, async () => new GoogLeNet(await loadModel(files), labels));
 }
 
 /** Batch by batch; an image that cannot be read does not keep the others from being classified. */

@@ -3,11 +3,12 @@ import { Pth2tfjsError } from '../errors.js';
 import { preprocess } from '../image/preprocess.js';
 import { checkLabels } from '../labels.js';
 import type { Provenance } from '../provenance.js';
-import { isHandler, type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
+import { type LoadedModel, loadModel } from '../tfjs/load.js';
 import { topK } from '../verify/compare.js';
 import { chooseBackend } from './choose-backend.js';
 import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
-import { type Fetching, type GoogLeNetSource, resolveSource } from './source.js';
+import type { Fetching } from './read.js';
+import { type GoogLeNetSource, resolveSource } from './source.js';
 
 export interface LoadOptions extends Fetching {
   /** Names of the classes, in order; default: those kept in the model, else `class 0` and so on. */
@@ -70,10 +71,9 @@ export async function loadGoogLeNet(
   tell('build');
   await chooseBackend();
   const model = await loadModel(files);
-  const provenance = isHandler(files) ? null : readProvenance(files);
   try {
     signal?.throwIfAborted();
-    const loaded = new GoogLeNet(model, provenance, labels);
+    const loaded = new GoogLeNet(model, labels);
     if (warmUp) {
       tell('warm-up');
       await model.predict(preprocess(BLACK, { imageSize: loaded.imageSize }));
@@ -92,19 +92,23 @@ const BLACK = { data: new Uint8Array(3), width: 1, height: 1 };
 export class GoogLeNet {
   /** Names of the classes, in the order of the logits. */
   readonly labels: readonly string[];
+  private disposed = false;
 
   constructor(
     private readonly model: LoadedModel,
-    /** What the model was made of; null where that is unknown. */
-    readonly provenance: Provenance | null,
     labels: readonly string[] | undefined,
   ) {
-    const { numClasses } = model;
+    const { numClasses, provenance } = model;
     this.labels =
       labels ??
       provenance?.labels ??
       Array.from({ length: numClasses }, (_, index) => `class ${index}`);
     checkLabels(this.labels, numClasses);
+  }
+
+  /** What the model was made of; null where that is unknown. */
+  get provenance(): Provenance | null {
+    return this.model.provenance;
   }
 
   get numClasses(): number {
@@ -124,7 +128,7 @@ export class GoogLeNet {
   /** What torchvision's model returns: `[images, numClasses]`. */
   async logits(images: ImageInput | ImageBatch): Promise<Values> {
     const batch = await toBatch(images, this.imageSize);
-    const data = await this.model.predict(batch);
+    const data = await this.running.predict(batch);
     return { shape: [data.length / this.numClasses, this.numClasses], data };
   }
 
@@ -135,6 +139,9 @@ export class GoogLeNet {
     images: ImageInput | ImageBatch,
     { topK: count = 5 }: ClassifyOptions = {},
   ): Promise<Prediction[] | Prediction[][]> {
+    if (!(Number.isInteger(count) && count >= 1)) {
+      throw new Pth2tfjsError('usage', `topK is ${count}; it must be a whole number of at least 1`);
+    }
     const { shape, data } = await this.logits(images);
     const { numClasses } = this;
     const rows = Array.from({ length: shape[0] as number }, (_, image) =>
@@ -160,16 +167,22 @@ export class GoogLeNet {
       });
     }
     let values: Values | undefined;
-    await this.model.trace(await toBatch(images, this.imageSize), async (name, shape, read) => {
+    await this.running.trace(await toBatch(images, this.imageSize), async (name, shape, read) => {
       if (name === layer) values = { shape, data: (await read()).slice() };
       return undefined;
     });
     return values as Values;
   }
 
-  /** Gives back the memory of the weights. */
+  /** Gives back the memory of the weights; nothing can be asked of the model any more. */
   dispose(): void {
-    this.model.dispose();
+    if (!this.disposed) this.model.dispose();
+    this.disposed = true;
+  }
+
+  private get running(): LoadedModel {
+    if (!this.disposed) return this.model;
+    throw new Pth2tfjsError('usage', 'the model was disposed of', { hint: 'load it again' });
   }
 
   private predictions(logits: Float32Array, count: number): Prediction[] {

@@ -49,12 +49,16 @@ async function toInput(image: ImageInput, imageSize: number): Promise<Float32Arr
   return preprocess(isPixels(image) ? image : draw(image as DrawableImage), { imageSize });
 }
 
-function isTensor(image: ImageInput | ImageBatch): image is Tensor3D | Tensor4D {
-  return 'dataSync' in image && 'dtype' in image;
+function isTensor(image: unknown): image is Tensor3D | Tensor4D {
+  return isObject(image) && 'dataSync' in image && 'dtype' in image;
 }
 
-function isPixels(image: object): image is RawImage {
-  return 'data' in image && 'width' in image && 'height' in image;
+function isPixels(image: unknown): image is RawImage {
+  return isObject(image) && 'data' in image && 'width' in image && 'height' in image;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /**
@@ -102,22 +106,34 @@ function unfit({ shape, dtype }: Tensor, hint: string): Pth2tfjsError {
   return new Pth2tfjsError('image', `a tensor of shape [${shape}] and type ${dtype}`, { hint });
 }
 
-/** The pixels of what a browser shows, at its own size. */
+/** The pixels of what a browser shows, at its own size, upright, in sRGB. */
 function draw(image: DrawableImage): RawImage {
-  const { width, height } = sizeOf(image);
+  const { width, height } = isObject(image) ? sizeOf(image) : {};
+  if (width === undefined || height === undefined) {
+    throw new Pth2tfjsError('image', 'what was given is no image', {
+      hint: 'pass what a browser draws, pixels as { data, width, height }, or a tensor',
+    });
+  }
   if (!(width > 0 && height > 0)) {
     throw new Pth2tfjsError('image', 'an image without a size', {
       hint: 'wait until it has loaded: await image.decode(), or the loadeddata event of a video',
     });
   }
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (context === null) throw new Pth2tfjsError('image', 'the browser gives no 2D canvas');
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, width, height);
+  try {
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    if (context === null) throw new Error('the browser gives no 2D canvas');
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, width, height);
+  } catch (cause) {
+    throw new Pth2tfjsError('image', `the image cannot be drawn: ${String(cause)}`, {
+      cause,
+      hint: 'pass its pixels as { data, width, height }; images of other sites need crossOrigin set before src, and CORS',
+    });
+  }
 }
 
-function sizeOf(image: DrawableImage): { width: number; height: number } {
+function sizeOf(image: DrawableImage): { width?: number; height?: number } {
   if ('naturalWidth' in image) return { width: image.naturalWidth, height: image.naturalHeight };
   if ('videoWidth' in image) return { width: image.videoWidth, height: image.videoHeight };
   return { width: image.width, height: image.height };

@@ -82,6 +82,10 @@ function normalizeTable(mean: number, std: number): Float32Array {
 function checkImage({ data, width, height }: RawImage): PixelGrid {
   const whole = [width, height].every((side) => Number.isSafeInteger(side) && side > 0);
   if (!whole) throw bad(`an image of ${width}x${height} pixels; both must be whole numbers`);
+  const type = Object.prototype.toString.call(data).slice(8, -1);
+  if (!/^Uint8(Clamped)?Array$/.test(type)) {
+    throw bad(`pixels of type ${type}; they must be a Uint8Array or a Uint8ClampedArray`);
+  }
   const channels = data.length / (width * height);
   if (channels !== 3 && channels !== 4) {
     throw bad(

@@ -3,7 +3,8 @@ import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import type { NamedBytes } from './artifacts.js';
 import { readFiles } from './load.js';
 import { damaged } from './loaded-model.js';
-import { dequantize, type Quantization, storedSize } from './quantize.js';
+import { dequantize, type Quantization } from './quantize.js';
+import { storedBytes } from './stored-bytes.js';
 
 /** A layer in the JSON of a Keras model, as far as it is edited here. */
 export interface LayerJSON {
@@ -52,7 +53,7 @@ export function openModel(files: readonly NamedBytes[]): EditableModel {
   const weights = new Map<string, Weight>();
   let at = 0;
   for (const spec of specs) {
-    const end = at + spec.shape.reduce((product, size) => product * size, storedSize(spec));
+    const end = at + storedBytes(spec);
     weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, data.slice(at, end)) });
     at = end;
   }

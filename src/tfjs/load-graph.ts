@@ -2,7 +2,7 @@ import type { io, Tensor } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 import type { InputKind } from '../formats.js';
 import { toPixels } from '../googlenet/preprocess.js';
-import { damaged, type LayerVisitor, type LoadedModel } from './loaded-model.js';
+import { damaged, type LayerVisitor, type Network } from './loaded-model.js';
 
 /** A graph's input or output, as the signature in model.json describes it. */
 interface TensorInfo {
@@ -25,7 +25,7 @@ interface Signature {
  * Loads a graph model through TensorFlow.js's own loader.
  * @throws Pth2tfjsError `model` when it does not take one square image and give one row of logits
  */
-export async function loadGraph(artifacts: io.ModelArtifacts): Promise<LoadedModel> {
+export async function loadGraph(artifacts: io.ModelArtifacts): Promise<Network> {
   const tf = await import('@tensorflow/tfjs-core');
   const { loadGraphModel } = await import('@tensorflow/tfjs-converter');
   const { input, size, output, numClasses } = readSignature(artifacts);

@@ -1,12 +1,12 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { damaged, type LayerVisitor, type LoadedModel } from './loaded-model.js';
+import { damaged, type LayerVisitor, type Network } from './loaded-model.js';
 
 /**
  * Loads a layers model through TensorFlow.js's own loader.
  * @throws Pth2tfjsError `model` when it does not take one image and give one row of logits
  */
-export async function loadLayers(handler: io.IOHandler): Promise<LoadedModel> {
+export async function loadLayers(handler: io.IOHandler): Promise<Network> {
   const tf = await import('@tensorflow/tfjs-core');
   const { loadLayersModel, model: partOf } = await import('@tensorflow/tfjs-layers');
   const whole = await loadLayersModel(handler);

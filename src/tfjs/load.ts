@@ -4,7 +4,7 @@ import { isPth2tfjsError } from '../errors.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from './artifacts.js';
 import { damaged, type LoadedModel } from './loaded-model.js';
-import { storedSize } from './quantize.js';
+import { storedBytes } from './stored-bytes.js';
 
 export type { LayerVisitor, LoadedModel } from './loaded-model.js';
 
@@ -17,8 +17,11 @@ export async function loadModel(files: readonly NamedBytes[] | io.IOHandler): Pr
   try {
     const artifacts = await readArtifacts(files);
     const handler = { load: async () => artifacts };
-    if (holdsGraph(artifacts)) return await (await import('./load-graph.js')).loadGraph(artifacts);
-    return await (await import('./load-layers.js')).loadLayers(handler);
+    const provenance = provenanceIn(artifacts.userDefinedMetadata);
+    const model = holdsGraph(artifacts)
+      ? await (await import('./load-graph.js')).loadGraph(artifacts)
+      : await (await import('./load-layers.js')).loadLayers(handler);
+    return { ...model, provenance };
   } catch (error) {
     if (isPth2tfjsError(error)) throw error;
     throw damaged(`cannot be loaded: ${String(error)}`, error);
@@ -55,7 +58,10 @@ export function weightPaths(modelJSON: Uint8Array): readonly string[] {
 
 /** What a model that `convert` wrote remembers of its source; null for others. */
 export function readProvenance(files: readonly NamedBytes[]): Provenance | null {
-  const metadata: unknown = readModelJSON(files).userDefinedMetadata;
+  return provenanceIn(readModelJSON(files).userDefinedMetadata);
+}
+
+function provenanceIn(metadata: unknown): Provenance | null {
   const { pth2tfjs } = (metadata ?? {}) as { readonly pth2tfjs?: Partial<Provenance> };
   return typeof pth2tfjs?.source === 'object' ? (pth2tfjs as Provenance) : null;
 }
@@ -81,7 +87,14 @@ function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
   const groups: unknown = json?.weightsManifest;
   const valid =
     Array.isArray(groups) &&
-    groups.every((group) => Array.isArray(group?.paths) && Array.isArray(group?.weights));
+    groups.every(
+      (group) =>
+        Array.isArray(group?.paths) &&
+        Array.isArray(group?.weights) &&
+        group.weights.every((spec: Partial<io.WeightsManifestEntry> | null) => {
+          return Array.isArray(spec?.shape);
+        }),
+    );
   if (!valid || json?.modelTopology == null)
     throw damaged('has a model.json without topology or weights manifest');
   return json as io.ModelJSON;
@@ -113,16 +126,18 @@ export function readFiles(files: readonly NamedBytes[]): {
   const json = parseModelJSON(modelJSON);
   const data = concatenate(weightPaths(modelJSON).map(find));
   const specs = json.weightsManifest.flatMap((group) => group.weights);
-  checkLength(specs, data.length);
+  const expected = totalBytes(specs);
+  if (expected !== data.length) {
+    throw damaged(`has ${data.length} bytes of weights, where model.json describes ${expected}`);
+  }
   return { json, specs, data };
 }
 
-function checkLength(specs: readonly io.WeightsManifestEntry[], found: number): void {
-  const expected = specs.reduce(
-    (sum, spec) => sum + spec.shape.reduce((a, b) => a * b, storedSize(spec)),
-    0,
-  );
-  if (expected !== found) {
-    throw damaged(`has ${found} bytes of weights, where model.json describes ${expected}`);
-  }
+/** How many bytes the weight files of a model.json hold in all. */
+export function weightBytes(modelJSON: Uint8Array): number {
+  return totalBytes(parseModelJSON(modelJSON).weightsManifest.flatMap((group) => group.weights));
+}
+
+function totalBytes(specs: readonly io.WeightsManifestEntry[]): number {
+  return specs.reduce((sum, spec) => sum + storedBytes(spec), 0);
 }

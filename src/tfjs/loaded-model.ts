@@ -1,8 +1,15 @@
 import { Pth2tfjsError } from '../errors.js';
 import type { InputKind } from '../formats.js';
+import type { Provenance } from '../provenance.js';
 
 /** A loaded model of one image input and one row of logits. */
-export interface LoadedModel {
+export interface LoadedModel extends Network {
+  /** What a model that `convert` wrote remembers of its source; null for others. */
+  readonly provenance: Provenance | null;
+}
+
+/** What runs. */
+export interface Network {
   /** `[null, height, width, 3]` without the batch: `[batch, height, width, channels]`. */
   readonly inputShape: readonly [batch: null, height: number, width: number, channels: number];
   readonly numClasses: number;

@@ -21,14 +21,6 @@ export interface Quantized {
   readonly spec: QuantizationSpec;
 }
 
-/** Bytes that a number takes in the weight files. */
-export function storedSize({
-  quantization,
-}: Pick<io.WeightsManifestEntry, 'quantization'>): number {
-  if (quantization === undefined) return 4;
-  return quantization.dtype === 'uint8' ? 1 : 2;
-}
-
 /**
  * Rounds the values of one tensor to the nearest that the storage has.
  * @throws Pth2tfjsError `unsupported` for values that it has not: infinite ones, no numbers, and for
