@@ -1,12 +1,54 @@
-import { defineConfig } from 'vitest/config';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import type { BrowserCommand } from 'vitest/node';
+import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromium.js';
 
-export default defineConfig({
+/** The app API: the same tests in Node and, on each backend, in Chromium. */
+const APP = 'test/app.test.ts';
+const APP_IN_BROWSERS = 'test/app-browser.test.ts';
+
+// Full-size networks and child processes: slow on a busy machine, never endless.
+const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
+
+/** Gives a file or a folder of this machine to a page's `<input type="file">`. */
+const pick: BrowserCommand<[selector: string, path: string]> = ({ iframe }, selector, path) =>
+  iframe.locator(selector).setInputFiles(path);
+
+const node: TestProjectInlineConfiguration = {
   test: {
+    name: 'node',
     include: ['test/**/*.test.ts'],
+    exclude: [APP_IN_BROWSERS],
     globalSetup: ['test/helpers/build.ts', 'test/helpers/app-server.ts'],
     provide: { backend: 'wasm' },
-    // Full-size networks and child processes: slow on a busy machine, never endless.
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    ...timeouts,
   },
+};
+
+const browsers: TestProjectInlineConfiguration = {
+  test: {
+    include: [APP, APP_IN_BROWSERS],
+    globalSetup: ['test/helpers/app-server.ts'],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright(),
+      commands: { pick },
+      // One after the other, and after the tests in Node: a GPU in software takes all processors.
+      instances: BROWSER_BACKENDS.map((backend, index) => ({
+        browser: 'chromium',
+        name: `chromium-${backend}`,
+        provider: playwright({ launchOptions: launchOptions(backend) }),
+        provide: { backend },
+        sequence: { groupOrder: 1 + index },
+      })),
+    },
+    ...timeouts,
+    testTimeout: 300_000,
+  },
+};
+
+export default defineConfig({
+  test: { projects: CHROMIUM === undefined ? [node] : [node, browsers] },
 });
