@@ -62,19 +62,23 @@ describe.each([OLDEST, NEWEST])('what $which saves', ({ which, python, cases }) 
     expect(await readBy(NEWEST.python as string)).toEqual(cases);
   });
 
-  it.runIf(python !== undefined && which === OLDEST.which).each([
+  const networks = [
     ['googlenet.zip', undefined],
     ['googlenet-aux.zip', [7, 7]],
-  ])('%s: we know its keys, shapes and versions of modules', async (name, auxClasses) => {
-    const { value } = await readCheckpoint(await readFile(join(folder, `${name}.pth`)));
-    const options = { branch3Kernel: 3, numClasses: 7, auxClasses } as const;
-    const found = [...(value as StateDict)].map(([key, { dtype, shape }]) => [
-      key,
-      { dtype, shape },
-    ]);
-    expect([...stateDictLayout(options)]).toEqual(found);
-    expect([...googlenetMetadata(options)]).toEqual([...(stateDictMetadata(value) ?? [])]);
-  });
+  ] as const;
+  itWithPython.each(networks.filter(([name]) => cases.includes(name)))(
+    '%s: we know its keys, shapes and versions of modules',
+    async (name, auxClasses) => {
+      const { value } = await readCheckpoint(await readFile(join(folder, `${name}.pth`)));
+      const options = { branch3Kernel: 3, numClasses: 7, auxClasses } as const;
+      const found = [...(value as StateDict)].map(([key, { dtype, shape }]) => [
+        key,
+        { dtype, shape },
+      ]);
+      expect([...stateDictLayout(options)]).toEqual(found);
+      expect([...googlenetMetadata(options)]).toEqual([...(stateDictMetadata(value) ?? [])]);
+    },
+  );
 
   async function readBy(reader: string): Promise<string[]> {
     return lines(await runPython(reader, SCRIPT, 'check', folder));
