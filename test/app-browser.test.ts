@@ -176,7 +176,7 @@ describe('files', () => {
       onProgress: ({ loaded }) => told.push(loaded),
     });
     expect(other.imageSize).toBe(64);
-    expect(other.provenance?.source).toMatchObject({ sha256: model.provenance?.source.sha256 });
+    expect(other.provenance?.source).toMatchObject({ sha256: model.provenance?.source?.sha256 });
     other.dispose();
     return told.at(-1);
   }

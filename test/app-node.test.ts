@@ -22,7 +22,7 @@ test.each([
   ['a checkpoint', () => checkpoint],
 ])('the path of %s', async (_, path) => {
   const model = await loadGoogLeNet(path(), { convert: { imageSize: 64 } });
-  expect([model.imageSize, model.provenance?.source.gzip]).toEqual([64, true]);
+  expect([model.imageSize, model.provenance?.source?.gzip]).toEqual([64, true]);
   model.dispose();
 });
 
