@@ -76,8 +76,8 @@ export {
   type TensorSummary,
 } from './inspect.js';
 export { parseLabels } from './labels.js';
-export type { Provenance } from './provenance.js';
-export type { SourceOptions } from './read-network.js';
+export type { ConvertedProvenance, Provenance, SourceFile, TrainingRecord } from './provenance.js';
+export { readNetwork, type SourceNetwork, type SourceOptions } from './read-network.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export {
   BACKEND_NAMES,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as api from '../src/index.js';
+import * as training from '../src/training/index.js';
 import { VERSION } from '../src/version.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
@@ -38,6 +39,7 @@ test('the public names are these', () => {
     'convertCheckpoint',
     'convertToSafetensors',
     'denseTensor',
+    'exportCheckpoint',
     'findStateDicts',
     'formatReport',
     'inspectCheckpoint',
@@ -50,14 +52,28 @@ test('the public names are these', () => {
     'preprocess',
     'readCheckpoint',
     'readGolden',
+    'readNetwork',
     'resizeAndCrop',
     'saveSafetensors',
     'saveStateDict',
     'selectStateDict',
     'stateDictMetadata',
+    'summary',
     'toFloat32',
     'verdict',
     'verifyModel',
+  ]);
+});
+
+test('the public names for training are these', () => {
+  expect(Object.keys(training).sort()).toEqual([
+    'AUX_LOSS_WEIGHT',
+    'TrainableGoogLeNet',
+    'crossEntropy',
+    'googlenet',
+    'googlenetLoss',
+    'loadTrainable',
+    'summary',
   ]);
 });
 
