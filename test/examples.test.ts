@@ -99,10 +99,8 @@ describe('examples/browser', () => {
   ])(
     '%s: predictions for a photo that is picked',
     async (_, command) => {
-      const [vite, browser] = [
-        serve(project, command),
-        await chromium.launch(launchOptions('webgl')),
-      ];
+      const browser = await chromium.launch(launchOptions('webgl'));
+      const vite = serve(project, command);
       try {
         const page = await browser.newPage();
         page.setDefaultTimeout(0); // The test has one.
