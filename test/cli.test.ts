@@ -170,7 +170,7 @@ describe('convert', () => {
   });
 
   test.each([
-    [[], /a command is missing: convert, verify, classify, inspect/],
+    [[], /a command is missing: convert, verify, classify, export, inspect/],
     [['convert'], /convert needs <checkpoint> and <out>; see pth2tfjs convert --help/],
     [['verify', '--golden', golden], /verify needs <model>/],
     [['convert', packed, join(tmp, 'none'), '--key'], /[Nn]ot enough arguments following: key/],
@@ -181,7 +181,7 @@ describe('convert', () => {
     ],
     [['convert', packed, join(tmp, 'huge'), '--image-size', '100000'], /from 15 to 4096/],
     [['convert', 'a.pth', 'b', '--bogus'], /bogus/],
-    [['frobnicate'], /unknown command: frobnicate; there are convert, verify, classify, inspect/],
+    [['frobnicate'], /unknown command: frobnicate; there are convert, verify, classify, export, inspect/],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '14'], /from 15/],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '20.5'], /whole number/],
     [['verify', packed], /golden/],
