@@ -181,7 +181,10 @@ describe('convert', () => {
     ],
     [['convert', packed, join(tmp, 'huge'), '--image-size', '100000'], /from 15 to 4096/],
     [['convert', 'a.pth', 'b', '--bogus'], /bogus/],
-    [['frobnicate'], /unknown command: frobnicate; there are convert, verify, classify, export, inspect/],
+    [
+      ['frobnicate'],
+      /unknown command: frobnicate; there are convert, verify, classify, export, inspect/,
+    ],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '14'], /from 15/],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '20.5'], /whole number/],
     [['verify', packed], /golden/],

@@ -108,10 +108,8 @@ export function loadTrainable(
   files: readonly NamedBytes[],
   { seed }: LoadTrainableOptions = {},
 ): TrainableGoogLeNet {
-  const { options, read, batches } = openTrainable(files);
+  const saved = openTrainable(files);
   const graph = new SymbolicGraph();
-  const model = graph.model(addTrainable(graph, options));
-  const net = new TrainableGoogLeNet(model, options, { seed, customBlocks: false });
-  net.restore(read, batches);
-  return net;
+  const model = graph.model(addTrainable(graph, saved.options));
+  return new TrainableGoogLeNet(model, saved.options, { seed, customBlocks: false, saved });
 }

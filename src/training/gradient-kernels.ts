@@ -1,6 +1,5 @@
 import { getBackend, getKernel } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
-import { registerConvGradients } from './conv-gradient.js';
 
 /** What backpropagation through the network runs that inference does not. */
 const GRADIENT_KERNELS = [
@@ -20,7 +19,6 @@ const COMPLETE = 'tensorflow, webgpu, webgl, wasm and cpu';
  * @throws Pth2tfjsError `backend` for one that lacks a kernel, naming those that have it
  */
 export function checkGradientKernels(): void {
-  registerConvGradients();
   const backend = getBackend();
   const lacking = GRADIENT_KERNELS.filter((name) => getKernel(name, backend) === undefined);
   if (lacking.length === 0) return;

@@ -32,8 +32,9 @@ import {
 import { checkLabels } from '../labels.js';
 import { describeTrained } from '../provenance.js';
 import { type NamedBytes, toArtifacts } from '../tfjs/artifacts.js';
-import { packBatches } from '../trainable-model.js';
+import { packBatches, type TrainableModel } from '../trainable-model.js';
 import { followPyTorch } from './batch-norm.js';
+import { registerConvGradients } from './conv-gradient.js';
 import { checkGradientKernels } from './gradient-kernels.js';
 import { mix } from './initializers.js';
 import { AUX_LOSS_WEIGHT, crossEntropy, type GoogLeNetOutputs } from './loss.js';
@@ -44,6 +45,15 @@ export interface LoadStateDictOptions {
    * classes, and all of the auxiliary heads where it has none.
    */
   readonly newHeads?: boolean | undefined;
+}
+
+/** What a network is made with, besides its layers. */
+interface Own {
+  /** Makes dropout repeatable. */
+  readonly seed: number | undefined;
+  readonly customBlocks: boolean;
+  /** Where its weights come from, if it was written to files before. */
+  readonly saved?: Pick<TrainableModel, 'read' | 'batches'>;
 }
 
 /** A GoogLeNet that can be trained. Give its memory back with `dispose`. */
@@ -59,8 +69,9 @@ export class TrainableGoogLeNet {
     /** Outputs: logits, and with auxiliary heads those of aux2 and of aux1, as in torchvision. */
     readonly model: LayersModel,
     readonly options: Readonly<TrainableOptions>,
-    private readonly own: { readonly seed: number | undefined; readonly customBlocks: boolean },
+    private readonly own: Own,
   ) {
+    registerConvGradients();
     this.inference = buildModel({
       inputs: model.inputs,
       outputs: model.outputs[0] as SymbolicTensor,
@@ -72,6 +83,10 @@ export class TrainableGoogLeNet {
       if (!layer.trainable) for (const weight of layer.weights) weight.trainable = false;
       if (layer.getClassName() === 'BatchNormalization') this.trackBatches(layer);
       if (layer.getClassName() === 'Dropout') this.seedDropout(layer, index);
+    }
+    if (own.saved !== undefined) {
+      for (const { weight } of this.links) this.write(weight, own.saved.read(weight));
+      this.setBatches(own.saved.batches);
     }
   }
 
@@ -150,12 +165,6 @@ export class TrainableGoogLeNet {
       this.write(weight, oihw === undefined ? values : toHWIO(values, oihw));
     }
     this.setBatches(batchesTracked(stateDict));
-  }
-
-  /** Sets all weights, and the counts of batches; of no use but to {@link loadTrainable}. */
-  restore(read: (weight: string) => Float32Array, batches: BatchesTracked): void {
-    for (const { weight } of this.links) this.write(weight, read(weight));
-    this.setBatches(batches);
   }
 
   private setBatches(counts: BatchesTracked): void {
