@@ -2,7 +2,11 @@ import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 import { preprocess, type RawImage } from '../image/preprocess.js';
 
-/** What a browser draws. */
+/**
+ * What a browser draws, at its own size: turned as EXIF's orientation says, which Pillow's `open` does
+ * not, converted to sRGB, and where it is transparent without its colours. Pass pixels to have them
+ * taken as they are.
+ */
 export type DrawableImage =
   | HTMLImageElement
   | HTMLVideoElement
