@@ -223,14 +223,17 @@ describe('our own commands', () => {
     expect(run.stdout).toMatch(/PASS: parity holds on wasm: 4 images/);
   });
 
-  it('verify --layers compares all layers of PyTorch', async () => {
-    const golden = join(GOLDEN, LAYERED);
-    const run = await pth2tfjs('verify', small, '--golden', golden, '--layers', '--json');
-    expect(run.status).toBe(0);
-    const { layers, firstJump, unmatched } = JSON.parse(run.stdout).results[0].layers;
-    expect([layers.length, firstJump, unmatched]).toEqual([81, null, []]);
-    for (const { relativeError } of layers) expect(relativeError).toBeLessThan(5e-5);
-  });
+  it.each(['wasm', 'cpu'])(
+    'verify --layers compares all layers of PyTorch, on %s',
+    async (name) => {
+      const args = ['--golden', join(GOLDEN, LAYERED), '--layers', '--json', '--backend', name];
+      const run = await pth2tfjs('verify', small, ...args);
+      expect(run.status).toBe(0);
+      const { layers, firstJump, unmatched } = JSON.parse(run.stdout).results[0].layers;
+      expect([layers.length, firstJump, unmatched]).toEqual([81, null, []]);
+      for (const { relativeError } of layers) expect(relativeError).toBeLessThan(5e-5);
+    },
+  );
 
   it('verify fails for another network, and says where causes are looked for', async () => {
     const run = await pth2tfjs('verify', out, '--golden', join(GOLDEN, TRANSFORMED));
