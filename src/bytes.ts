@@ -14,13 +14,8 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
 
 /** The same for numbers. */
 export function concatenateFloats(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  const bytes = parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  return new Float32Array(concatenate(bytes).buffer);
 }
 
 /** Lowercase hexadecimal digits. */
