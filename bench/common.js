@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 
 /** Where the tests, too, look for PyTorch first. */
 export const PYTHON = process.env.PTH2TFJS_PYTHON ?? '/usr/bin/python3';
@@ -12,7 +12,8 @@ export function median(values) {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** What the numbers were measured on. */
+/** What the numbers were measured on; a load near or above the cores means that they are disturbed. */
 export function machine() {
-  return `${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`;
+  const load = loadavg()[0].toFixed(1);
+  return `${cpus().length} cores of ${cpus()[0]?.model}, load ${load}, Node ${process.version}`;
 }

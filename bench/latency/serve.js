@@ -6,8 +6,8 @@ const IMAGE = 3 * 224 * 224;
 
 /**
  * What a contender does: says what it is, then answers each line on stdin. `{ images, logits }` asks
- * for one run of a batch; the answer is `{ ms, peak }`, from pixels in memory to logits in memory, with
- * the logits if they were asked for.
+ * for one run of a batch; the answer is `{ ms, cpu, peak }`, milliseconds from pixels in memory to logits
+ * in memory and of all processors together, and bytes; with the logits if they were asked for.
  * @param file float32 images, which a batch takes from the start, over and over
  * @param run gets a batch and the number of its images, gives the logits
  */
@@ -17,10 +17,13 @@ export async function serve(description, file, run) {
   for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line);
     const batch = takeBatch(images, request.images);
+    const before = process.cpuUsage();
     const started = performance.now();
     const logits = await run(batch, request.images);
     const ms = performance.now() - started;
-    say({ ms, peak: peakMemory(), ...(request.logits ? { logits: Array.from(logits) } : {}) });
+    const { user, system } = process.cpuUsage(before);
+    const cpu = (user + system) / 1000;
+    say({ ms, cpu, peak: peakMemory(), ...(request.logits ? { logits: Array.from(logits) } : {}) });
   }
 }
 
