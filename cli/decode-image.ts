@@ -79,7 +79,9 @@ function checkDecoded(data: Buffer, info: OutputInfo, width: number, height: num
 
 function decodeError(error: unknown): Pth2tfjsError {
   if (error instanceof Pth2tfjsError) return error;
-  const [reason = ''] = String((error as Error).message).split('\n');
+  const [told = ''] = String((error as Error).message).split('\n');
+  // libvips keeps one text for all threads; an image beside this one may have taken it away.
+  const reason = told === 'Unknown error' ? 'the file is damaged' : told;
   const large = /pixel limit/.test(reason);
   return new Pth2tfjsError(
     'image',
