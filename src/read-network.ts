@@ -40,7 +40,7 @@ export interface SourceNetwork {
  */
 export async function readNetwork(
   bytes: Uint8Array,
-  options: SourceOptions,
+  options: SourceOptions = {},
 ): Promise<SourceNetwork> {
   const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
