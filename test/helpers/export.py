@@ -3,10 +3,12 @@
     export.py make DIR [--seed N]     writes the checkpoints of CASES, and input.pth
     export.py check DIR               compares NAME.zip.pth and NAME.legacy.pth with NAME.pth: prints one line each
     export.py logits DIR NAME OTHER   prints how far OTHER's logits are from NAME's, relatively
+    export.py run DIR NAME            prints the logits for NAME.json, {"shape": [...], "images": NHWC}, as JSON
 """
 
 import argparse
 import copy
+import json
 import os
 import sys
 
@@ -120,9 +122,17 @@ def logits(folder, name, other):
     print(((found - expected).norm() / expected.norm()).item())
 
 
+def run(folder, name):
+    with open(os.path.join(folder, f"{name}.json")) as file:
+        batch = json.load(file)
+    images = torch.tensor(batch["images"]).view(batch["shape"]).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        print(json.dumps(fitting(load(folder, name))(images).flatten().tolist()))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["make", "check", "logits"])
+    parser.add_argument("action", choices=["make", "check", "logits", "run"])
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
@@ -131,6 +141,8 @@ if __name__ == "__main__":
         make(args.folder, args.seed)
     elif args.action == "check":
         check(args.folder)
+    elif args.action == "run":
+        run(args.folder, *args.names)
     else:
         logits(args.folder, *args.names)
     sys.stdout.flush()

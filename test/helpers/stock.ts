@@ -26,23 +26,54 @@ export async function runStockLoader(
   images: Float32Array | Uint8Array,
 ): Promise<StockReport> {
   const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-stock-'));
+  try {
+    const path = join(folder, 'images.bin');
+    await writeFile(path, images);
+    return (await runStock('stock-loader.mjs', files, path)) as StockReport;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What stock-trainer.mjs tells. */
+export interface StockTraining {
+  /** Before each step. */
+  readonly losses: readonly number[];
+  /** NHWC, `[2, size, size, 3]`. */
+  readonly images: readonly number[];
+  /** What the trained model makes of the images. */
+  readonly logits: readonly number[];
+}
+
+/**
+ * Loads a trainable model over HTTP, trains it and saves it, in a process that has nothing but
+ * TensorFlow.js.
+ */
+export async function runStockTrainer(
+  files: readonly NamedBytes[],
+  outFolder: string,
+): Promise<StockTraining> {
+  return (await runStock('stock-trainer.mjs', files, outFolder)) as StockTraining;
+}
+
+async function runStock(
+  script: string,
+  files: readonly NamedBytes[],
+  path: string,
+): Promise<unknown> {
   const server = createServer(({ url = '' }, response) => {
     const bytes = files.find(({ name }) => `/${name}` === url)?.bytes;
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
   });
   try {
     await once(server.listen(0, '127.0.0.1'), 'listening');
-    const path = join(folder, 'images.bin');
-    await writeFile(path, images);
-    const script = fileURLToPath(new URL('stock-loader.mjs', import.meta.url));
+    const file = fileURLToPath(new URL(script, import.meta.url));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.json`;
-    const { stdout } = await promisify(execFile)(process.execPath, [script, url, path], {
-      maxBuffer: 2 ** 26,
-    });
+    const options = { maxBuffer: 2 ** 26 };
+    const { stdout } = await promisify(execFile)(process.execPath, [file, url, path], options);
     return JSON.parse(stdout);
   } finally {
     server.close();
-    rmSync(folder, { recursive: true });
   }
 }
 
