@@ -49,12 +49,12 @@ async function finetune(
   const args = ['finetune.js', checkpoint, '--run', run, '--recipe', recipe];
   const child = spawn(process.execPath, args, { cwd: project });
   const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  const errors = createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on('line', (line) => lines.push(line));
+  }
   const watch = setInterval(() => kill(lines) && child.kill('SIGKILL'), 2);
   const [code, signal] = await once(child, 'close');
   clearInterval(watch);
-  errors.close();
   return { lines, how: signal ?? code };
 }
 
