@@ -45,12 +45,14 @@ export function googlenetLoss(
 
 /**
  * nn.CrossEntropyLoss: mean over the images of -log softmax at the label.
- * @param labels indices of the classes, `[images]` or `[images, 1]`
+ * @param labels indices of the classes, `[images]` or `[images, 1]`; or probabilities, such as one-hot
+ *   labels, `[images, numClasses]`, which `model.fit` wants
  * @param logits `[images, numClasses]`
  */
 export function crossEntropy(labels: Tensor, logits: Tensor2D): Scalar {
   return tidy(() => {
-    const truth = oneHot(cast(reshape(labels, [-1]), 'int32'), logits.shape[1]);
+    const given = labels.rank > 1 && labels.shape[1] === logits.shape[1];
+    const truth = given ? labels : oneHot(cast(reshape(labels, [-1]), 'int32'), logits.shape[1]);
     return neg(mean(sum(mul(truth, logSoftmax(logits)), -1)));
   });
 }
