@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 
 from files import Manifest  # noqa: E402
 
-SECTIONS = {"full": "torchvision", "small": "torch", "hostile": "torch", "safetensors_files": "safetensors"}
+SECTIONS = {"full": "torchvision", "training": "torchvision", "small": "torch", "hostile": "torch", "safetensors_files": "safetensors"}
 """What is written, and the package that it needs."""
 
 

@@ -1,0 +1,110 @@
+import { denseTensor } from '../../src/checkpoint/dense-tensor.js';
+import type { StateDict } from '../../src/checkpoint/tensor.js';
+import { stateDictLayout } from '../../src/googlenet/keys.js';
+import type { TrainableOptions } from '../../src/googlenet/trainable.js';
+
+/** The weights, images and patterns of golden/hashed.py, number for number. */
+
+/** 32 bits out of two integers. */
+export function mix(seed: number, index: number): number {
+  let z = (seed + Math.imul(index + 1, 0x9e3779b9)) | 0;
+  z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
+  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+  return (z ^ (z >>> 16)) >>> 0;
+}
+
+export function mixText(seed: number, text: string): number {
+  return [...text].reduce((mixed, character) => mix(mixed, character.charCodeAt(0)), seed);
+}
+
+/** What a network was drawn with: its seed, how often each row of its kernels was, and its statistics. */
+export interface Drawn {
+  readonly seed: number;
+  readonly draws: Float32Array;
+  readonly means: Float32Array;
+  readonly variances: Float32Array;
+}
+
+/** The state dict that torch had at first. */
+export function drawStateDict(drawn: Drawn, options: TrainableOptions): StateDict {
+  const [draws, means, variances] = [drawn.draws, drawn.means, drawn.variances].map(taker);
+  let norms = 0;
+  const values = (key: string, shape: readonly number[], numel: number) => {
+    const rows = shape[0] as number;
+    if (key.endsWith('.running_mean')) return means?.(rows);
+    if (key.endsWith('.running_var')) return variances?.(rows);
+    const redrawn = /\.(conv|fc1)\.weight$/.test(key) ? draws?.(rows) : new Float32Array(rows);
+    return drawParameter(drawn.seed, key, redrawn as Float32Array, numel / rows);
+  };
+  return new Map(
+    [...stateDictLayout(options)].map(([key, { dtype, shape }]) => {
+      const numel = shape.reduce((a, b) => a * b, 1);
+      const data =
+        dtype === 'int64' ? BigInt64Array.of(BigInt(1000 + norms++)) : values(key, shape, numel);
+      return [key, denseTensor(dtype, shape, data as ArrayBufferView)];
+    }),
+  );
+}
+
+/** Hands out one part after the other. */
+function taker(all: Float32Array): (length: number) => Float32Array {
+  let at = 0;
+  return (length) => {
+    at += length;
+    return all.subarray(at - length, at);
+  };
+}
+
+function drawParameter(
+  seed: number,
+  key: string,
+  draws: Float32Array,
+  columns: number,
+): Float32Array {
+  const values = uniform(mixText(seed, key), draws, columns);
+  const scale = key.endsWith('weight') && !key.includes('.bn.') ? Math.sqrt(6 / columns) : 0.5;
+  const middle = key.endsWith('.bn.weight') ? 1 : key.endsWith('.bn.bias') ? 0.5 : 0;
+  return Float32Array.from(values, (value) => value * scale + middle);
+}
+
+/** Numbers from -1 to 1, a row for each of `draws`. */
+export function uniform(seed: number, draws: Float32Array, columns: number): Float64Array {
+  const values = new Float64Array(draws.length * columns);
+  for (const [row, draw] of draws.entries()) {
+    const rowSeed = mix(mix(seed, draw), row);
+    for (let column = 0; column < columns; column++) {
+      values[row * columns + column] = mix(rowSeed, column) / 2 ** 31 - 1;
+    }
+  }
+  return values;
+}
+
+/** A batch of images, NCHW `[count, 3, imageSize, imageSize]`, and the labels. */
+export function drawBatch(
+  seed: number,
+  batch: number,
+  { count, imageSize, numClasses }: Readonly<Record<'count' | 'imageSize' | 'numClasses', number>>,
+): { readonly images: Float32Array; readonly labels: Float32Array } {
+  const draws = new Float32Array(count).fill(batch);
+  const pixels = uniform(mixText(seed, 'images'), draws, 3 * imageSize ** 2);
+  const labelSeed = mix(mixText(seed, 'labels'), batch);
+  const labels = draws.map((_, image) => mix(labelSeed, image) % numClasses);
+  return { images: Float32Array.from(pixels, (value) => 2 * value), labels };
+}
+
+/**
+ * Products of a tensor with patterns of -1 and 1: the mean of their squares is about the squared norm of the
+ * tensor, of 16 patterns within a third.
+ */
+export function project(key: string, values: Float32Array, patterns: number): Float64Array {
+  const seed = mixText(0, key);
+  const products = new Float64Array(patterns);
+  for (let i = 0; i < values.length; i++) {
+    const bits = mix(seed, i);
+    for (let p = 0; p < patterns; p++) {
+      const value = values[i] as number;
+      products[p] = (products[p] as number) + ((bits >>> p) & 1 ? value : -value);
+    }
+  }
+  return products;
+}
