@@ -1,14 +1,31 @@
 import { getBackend, getKernel } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 
-/** What backpropagation through the network runs that inference does not. */
-const GRADIENT_KERNELS = [
+/** What a step of training runs that inference does not: dropout, losses, and all of the way back. */
+export const GRADIENT_KERNELS = [
+  'AddN',
+  'BatchMatMul',
+  'Cast',
   'Conv2DBackpropFilter',
   'Conv2DBackpropInput',
+  'Exp',
+  'Floor',
+  'Log',
+  'Max',
   'MaxPoolGrad',
-  'Step',
+  'Multiply',
+  'Neg',
+  'OneHot',
+  'RealDiv',
   'Rsqrt',
+  'SplitV',
+  'Square',
+  'Step',
+  'Sub',
+  'Sum',
   'Tile',
+  'Transpose',
+  'ZerosLike',
 ] as const;
 
 /** Backends of TensorFlow.js that have them all, if need be with ours; by speed. */

@@ -133,9 +133,14 @@ export class TrainableGoogLeNet {
   /**
    * Keeps training from changing these modules' weights, such as `conv1` or `inception3a`; the others are
    * trained. Running statistics go on, as with PyTorch's `requires_grad = False`.
+   * @throws Pth2tfjsError `usage` for a module that the network has not
    */
   freeze(modules: readonly string[]): void {
-    const inside = (name: string) => modules.some((m) => name === m || name.startsWith(`${m}.`));
+    const isOf = (layer: string, module: string) =>
+      layer === module || layer.startsWith(`${module}.`);
+    const unknown = modules.find((m) => !this.model.layers.some(({ name }) => isOf(name, m)));
+    if (unknown !== undefined) throw noModule(unknown);
+    const inside = (name: string) => modules.some((m) => isOf(name, m));
     const constant = new Set(constantWeights(this.options).keys());
     for (const layer of this.model.layers) {
       if (layer.weights.some(({ originalName }) => constant.has(originalName))) continue;
@@ -226,8 +231,9 @@ export class TrainableGoogLeNet {
   private seedDropout(layer: layers.Layer, index: number): void {
     const { seed } = this.own;
     if (seed === undefined) return;
+    let calls = 0; // counts where a caller's own blocks have no BatchNorm
     layer.setCallHook(() => {
-      const batch = this.batches.values().next().value ?? 0;
+      const batch = this.batches.values().next().value ?? calls++;
       (layer as layers.Layer & { seed: number }).seed = mix(mix(seed, index), batch);
     });
   }
@@ -238,6 +244,12 @@ export class TrainableGoogLeNet {
       hint: "torchvision's keys stand for torchvision's blocks: read and write the weights through net.model",
     });
   }
+}
+
+function noModule(name: string): Pth2tfjsError {
+  return new Pth2tfjsError('usage', `the network has no module ${name} to freeze`, {
+    hint: 'summary(net) prints their names',
+  });
 }
 
 /** The heads to leave alone: those of other classes, and auxiliary ones that the state dict lacks. */
