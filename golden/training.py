@@ -118,7 +118,10 @@ class Run:
         self.model.train(training)(images.to(self.model.fc.weight.dtype))
         for hook in hooks:
             hook.remove()
-        return {head: found[head] if head in found else self.model.get_submodule(head)(found[TAPS[head]]) for head in heads}
+        for head in heads:
+            if head not in found:
+                found[head] = self.model.get_submodule(head)(found[TAPS[head]])
+        return {head: found[head] for head in heads}
 
     @torch.no_grad()
     def evaluate(self, images):
@@ -172,7 +175,7 @@ def train(case, seed, batches=None):
         "steps": [],
     }
     for batch in batches or range(case.steps):
-        if batches:
+        if batches is not None:
             check_clear(case, seed, batch, precise, single)
         record["steps"].append(take_step(precise, single, *batch_of(case, seed, batch)))
     return record, draws
@@ -205,10 +208,10 @@ def take_step(precise, single, images, labels):
     }
 
 
-def compared(precise, single, allowed={}):
+def compared(precise, single, allowed=None):
     """The tensors of float64, by name; and as `floor`, how far those of float32 are from one of them at most,
     relatively, beyond what is allowed."""
-    errors = {name: (single[name] - tensor).norm() - allowed.get(name, 0) for name, tensor in precise.items()}
+    errors = {name: (single[name] - tensor).norm() - (allowed or {}).get(name, 0) for name, tensor in precise.items()}
     floor = max(0.0, *((error / precise[name].norm()).item() for name, error in errors.items()))
     return {"values": {name: tensor.float() for name, tensor in precise.items()}, "floor": floor}
 
