@@ -42,8 +42,7 @@ export function exportCheckpoint(
   options: ExportOptions = {},
 ): Export {
   const model = openTrainable(files, options);
-  const { training } = model.provenance ?? {};
-  const dtype = options.dtype ?? (training?.trained === false ? training.dtype : 'float32');
+  const { dtype = model.dtype } = options;
   const stateDict = toStateDict(model.read, model.options, model.batches, dtype);
   const bytes = saveStateDict(stateDict, {
     format: options.format,

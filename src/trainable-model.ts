@@ -1,4 +1,4 @@
-import { FLOAT_DTYPES } from './checkpoint/from-float32.js';
+import { FLOAT_DTYPES, type FloatDType } from './checkpoint/from-float32.js';
 import type { StateDict } from './checkpoint/tensor.js';
 import { Pth2tfjsError } from './errors.js';
 import { BATCH_NORM_EPS, convBlocks } from './googlenet/architecture.js';
@@ -18,8 +18,10 @@ export interface TrainableModel {
   /** A weight's values by its name, such as `conv1.conv/kernel`. */
   readonly read: (weight: string) => Float32Array;
   readonly batches: BatchesTracked;
-  /** What `convert` or the training noted; null for files that TensorFlow.js itself has saved. */
+  /** What `convert` or the training noted; null for files of others. */
   readonly provenance: Provenance | null;
+  /** What the checkpoint's floats were, while the weights are still those; float32 for trained ones. */
+  readonly dtype: FloatDType;
 }
 
 /** What a trainable model is to remember of a state dict. */
@@ -65,7 +67,15 @@ export function openTrainable(
   checkWeights(trainable, options);
   const provenance = readProvenance(files);
   const read = (weight: string) => trainable.weights.get(weight)?.data as Float32Array;
-  return { options, read, provenance, batches: unpackBatches(provenance, options) };
+  const batches = unpackBatches(provenance?.training, options);
+  return { options, read, provenance, batches, dtype: dtypeOf(model, provenance) };
+}
+
+/** TensorFlow.js hands our notes on when it saves a model that it has trained, but signs as its author. */
+function dtypeOf({ rest }: EditableModel, provenance: Provenance | null): FloatDType {
+  const { trained, dtype } = provenance?.training ?? {};
+  const untouched = trained === false && rest.generatedBy === provenance?.tool;
+  return FLOAT_DTYPES.find((name) => untouched && name === dtype) ?? 'float32';
 }
 
 function cannotGoBack(why: string): Pth2tfjsError {
@@ -132,10 +142,16 @@ function checkWeights({ weights }: EditableModel, options: TrainableOptions): vo
 
 const COUNT = '.bn.num_batches_tracked';
 
-function unpackBatches(provenance: Provenance | null, options: TrainableOptions): BatchesTracked {
-  const packed = provenance?.training?.batchesTracked;
+function unpackBatches(
+  { batchesTracked: packed }: Partial<TrainingRecord> = {},
+  options: TrainableOptions,
+): BatchesTracked {
   if (packed === null) return null;
-  if (typeof packed === 'object') return new Map(Object.entries(packed));
+  const counts =
+    typeof packed === 'object' ? Object.entries(packed) : [['all', packed ?? 0] as const];
+  const bad = counts.find(([, count]) => !Number.isSafeInteger(count) || count < 0);
+  if (bad !== undefined) throw damaged(`counts ${String(bad[1])} batches in its model.json`);
+  if (typeof packed === 'object') return new Map(counts);
   const names = [...stateDictLayout(options).keys()].filter((key) => key.endsWith(COUNT));
   return new Map(names.map((key) => [key.slice(0, -COUNT.length), packed ?? 0]));
 }

@@ -159,6 +159,27 @@ describe('the command', () => {
   });
 });
 
+describe('half precision', () => {
+  let half: readonly NamedBytes[];
+
+  beforeAll(async () => {
+    const { files } = await convertCheckpoint(BUNDLED, { trainable: true });
+    const { bytes } = exportCheckpoint(files, { dtype: 'float16' });
+    half = (await convertCheckpoint(bytes, { trainable: true })).files;
+  });
+
+  test('goes back as it came', () => {
+    expect(exportCheckpoint(half).dtype).toBe('float16');
+  });
+
+  test('is not what TensorFlow.js has trained in float32 and saved with our notes', () => {
+    const saved = edited(half, ({ json }) => {
+      json.generatedBy = 'TensorFlow.js tfjs-layers v4.22.0';
+    });
+    expect(exportCheckpoint(saved).dtype).toBe('float32');
+  });
+});
+
 describe('what is no trainable GoogLeNet is refused', () => {
   const edits: [string, (model: Editable) => void, RegExp][] = [
     ['a weight less', ({ weights }) => weights.splice(7, 1), /is missing|bytes of weights/],
@@ -173,6 +194,13 @@ describe('what is no trainable GoogLeNet is refused', () => {
       /conv1\.conv\/kernel has the shape/,
     ],
     ['no input', ({ layers }) => layers.shift(), /no layer named input/],
+    [
+      'half a batch',
+      ({ json }) => {
+        json.userDefinedMetadata.pth2tfjs.training.batchesTracked = 1.5;
+      },
+      /counts 1\.5 batches/,
+    ],
     [
       'no layers',
       ({ config }) => {
@@ -192,6 +220,12 @@ describe('what is no trainable GoogLeNet is refused', () => {
 });
 
 interface Editable {
+  readonly json: {
+    generatedBy: string;
+    readonly userDefinedMetadata: {
+      readonly pth2tfjs: { readonly training: { batchesTracked: number } };
+    };
+  };
   readonly config: { layers?: unknown[] };
   readonly layers: unknown[];
   readonly weights: { name: string; shape: number[] }[];
@@ -201,6 +235,6 @@ function edited(files: readonly NamedBytes[], edit: (model: Editable) => void): 
   const [modelJSON, ...shards] = files as readonly [NamedBytes, ...NamedBytes[]];
   const json = JSON.parse(new TextDecoder().decode(modelJSON.bytes));
   const { config } = json.modelTopology;
-  edit({ config, layers: config.layers, weights: json.weightsManifest[0].weights });
+  edit({ json, config, layers: config.layers, weights: json.weightsManifest[0].weights });
   return [{ name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(json)) }, ...shards];
 }

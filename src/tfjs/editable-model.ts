@@ -35,6 +35,7 @@ export interface EditableModel {
 }
 
 interface ModelJSON {
+  readonly generatedBy?: unknown;
   readonly modelTopology: { readonly config?: { readonly layers?: LayerJSON[] } };
   readonly weightsManifest: readonly {
     readonly weights: readonly io.WeightsManifestEntry[];
