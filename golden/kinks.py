@@ -21,8 +21,9 @@ CLEARANCE = 3e-4
 CROWD = 1333
 """Channels of more values, which are those of the first layers, with a tenth of that rounding, get less."""
 
-NOISE = 5
-"""How many deviations of its channel's rounding every value is from a kink, where it `is_clear`."""
+NOISE = 8
+"""How many deviations of its channel's rounding every value is from a kink, where it `is_clear`: other programs
+round twice as much as PyTorch."""
 
 
 def kinked(model):
@@ -77,24 +78,47 @@ def clearance(values):
 
 
 @torch.no_grad()
-def is_clear(precise, single, images):
-    """Whether training with the images meets no kink in the first model, in float64, by the rounding of the
-    second, which is the same in float32."""
-    rounded = {}
-    near = False
+def first_clear(precise, single, batches):
+    """The number of the first batch of images with which training meets no kink. The models are the same, in
+    float64 and in float32: what they differ by is the rounding."""
+    precise, single = (copy.deepcopy(model).train() for model in (precise, single))
+    noise = None
+    for number, images in enumerate(batches):
+        noise = noise or rounding(precise, single, images)
+        if is_clear(single, images, noise):
+            return number
+
+
+def rounding(precise, single, images):
+    """The deviation of each channel's rounding, by the kernel's key."""
+    exact, noise = {}, {}
 
     def keep(_module, inputs, key, values, pools):
-        rounded[key] = values(inputs[0]).double()
+        exact[key] = values(inputs[0])
 
     def compare(_module, inputs, key, values, pools):
-        nonlocal near
-        exact = values(inputs[0])
-        noise = by_channel(rounded[key] - exact).square().mean(1, keepdim=True).sqrt()
-        near = near or near_kinks(exact, pools, NOISE * noise).any().item()
+        errors = by_channel(values(inputs[0]) - exact.pop(key))
+        noise[key] = errors.square().mean(1, keepdim=True).sqrt().float()
 
-    visit(copy.deepcopy(single).train(), images, keep)
-    visit(copy.deepcopy(precise).train(), images.double(), compare)
-    return not near
+    visit(precise, images.double(), keep)
+    visit(single, images, compare)
+    return noise
+
+
+class NearKink(Exception):
+    pass
+
+
+def is_clear(model, images, noise):
+    def check(_module, inputs, key, values, pools):
+        if near_kinks(values(inputs[0]), pools, NOISE * noise[key]).any():
+            raise NearKink
+
+    try:
+        visit(model, images, check)
+    except NearKink:
+        return False
+    return True
 
 
 def visit(model, images, see):
@@ -103,9 +127,11 @@ def visit(model, images, see):
         module.register_forward_pre_hook(partial(see, key=key, values=values, pools=pools))
         for module, key, values, pools in kinked(model)
     ]
-    model(images)
-    for hook in hooks:
-        hook.remove()
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def near_kinks(values, pools, clearance):

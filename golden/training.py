@@ -13,7 +13,7 @@ from torchvision.models.googlenet import Inception, googlenet
 
 from full import add, few_bits
 from hashed import draw, draw_batch, signs, undrawn, uniform
-from kinks import clear, is_clear
+from kinks import clear, first_clear
 
 LEARNING_RATE = 0.001
 MOMENTUM = 0.9
@@ -128,7 +128,7 @@ class Run:
         return self.outputs(images, training=False)
 
     def step(self, images, labels):
-        """One step; returns the losses, of each head and the total, and the gradients by key."""
+        """One step; returns the outputs and the losses, of each head and the total, and the gradients by key."""
         self.optimizer.zero_grad()
         outputs = self.outputs(images, training=True)
         losses = {head: F.cross_entropy(logits, labels) for head, logits in outputs.items()}
@@ -136,7 +136,7 @@ class Run:
         losses["total"].backward()
         self.optimizer.step()
         gradients = {key: parameter.grad.clone() for key, parameter in self.model.named_parameters()}
-        return {head: loss.detach() for head, loss in losses.items()}, gradients
+        return detached(outputs), detached(losses), gradients
 
     def state(self):
         return {key: tensor.clone() for key, tensor in self.model.state_dict().items()}
@@ -158,12 +158,13 @@ def keep(found, name, _module, _inputs, output):
     found[name] = output
 
 
-def train(case, seed, batches=None):
-    """All that a case gives, and how often each row of its kernels was drawn anew.
+def detached(tensors):
+    return {name: tensor.detach() for name, tensor in tensors.items()}
 
-    No value of its first batch is near a kink. `batches` tells which one each step takes, and then each must
-    be so.
-    """
+
+def train(case, seed):
+    """All that a case gives, and how often each row of its kernels was drawn anew. No value of a batch is near
+    a kink."""
     model, draws = build(case, seed)
     precise, single = Run(model), Run(copy.deepcopy(model).float())
     images, _ = batch_of(case, seed, 0)
@@ -172,19 +173,14 @@ def train(case, seed, batches=None):
         "optimizer": {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM},
         "initial": single.state(),
         "outputs": compared(precise.evaluate(images), single.evaluate(images)),
-        "steps": [],
+        "steps": [take_step(precise, single, case, seed, 0)],
     }
-    for batch in batches or range(case.steps):
-        if batches is not None:
-            check_clear(case, seed, batch, precise, single)
-        record["steps"].append(take_step(precise, single, *batch_of(case, seed, batch)))
+    while len(record["steps"]) < case.steps:
+        start = record["steps"][-1]["batch"] + 1
+        batches = (batch_of(case, seed, number)[0] for number in count(start))
+        batch = start + first_clear(model, single.model, batches)
+        record["steps"].append(take_step(precise, single, case, seed, batch))
     return record, draws
-
-
-def check_clear(case, seed, batch, precise, single):
-    clear = (number for number in count(batch) if is_clear(precise.model, single.model, batch_of(case, seed, number)[0]))
-    if (found := next(clear)) != batch:
-        raise RuntimeError(f"seed {seed}: batch {batch} has values near a kink; {found} is the next that has none")
 
 
 def options(case):
@@ -197,11 +193,14 @@ def options(case):
     }
 
 
-def take_step(precise, single, images, labels):
-    losses, gradients = zip(precise.step(images, labels), single.step(images, labels))
+def take_step(precise, single, case, seed, batch):
+    images, labels = batch_of(case, seed, batch)
+    outputs, losses, gradients = zip(precise.step(images, labels), single.step(images, labels))
     return {
+        "batch": batch,
         "images": images,
         "labels": labels,
+        "outputs": compared(*outputs),
         "losses": compared(*losses),
         "gradients": compared(*gradients),
         "changes": compared(precise.changes(), single.changes(), single.rounding()),
@@ -221,8 +220,6 @@ def compared(precise, single, allowed=None):
 
 GOLDEN = Case("training", 15, 16, steps=3)
 SEED = 1378
-BATCHES = (0, 44, 145)
-"""The first three that meet no kink."""
 
 PROJECTIONS = 16
 
@@ -232,7 +229,7 @@ def generate(manifest):
     of gradients and changes there are sketches."""
     torch.set_num_threads(1)
     manifest.begin("training")
-    record, draws = train(GOLDEN, SEED, BATCHES)
+    record, draws = train(GOLDEN, SEED)
     initial = record["initial"]
     record["initial"] = {
         "seed": SEED,
@@ -241,9 +238,8 @@ def generate(manifest):
         "running_mean": torch.cat([tensor for key, tensor in initial.items() if key.endswith("running_mean")]),
         "running_var": torch.cat([tensor for key, tensor in initial.items() if key.endswith("running_var")]),
     }
-    for step, batch in zip(record["steps"], BATCHES):
+    for step in record["steps"]:
         del step["images"], step["labels"]
-        step["batch"] = batch
         for name in ("gradients", "changes"):
             step[name]["values"] = sketches(step[name]["values"])
     record["pools"] = torch.stack([F.adaptive_avg_pool2d(plane(size), 4) for size in range(1, 31)])

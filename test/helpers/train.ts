@@ -5,6 +5,7 @@ import {
   type Optimizer,
   train as optimizers,
   type Scalar,
+  type Tensor2D,
   type Tensor4D,
   tensor1d,
   tensor4d,
@@ -26,6 +27,8 @@ import type { Batch, Training, Values } from './training.js';
 /** The same training by this package, on TensorFlow.js's current backend. */
 
 export interface TrainedStep {
+  /** Of each head. */
+  readonly outputs: Values;
   readonly losses: Values;
   readonly gradients: Values;
   readonly changes: Values;
@@ -79,22 +82,25 @@ async function takeStep(
   optimizer: Optimizer,
   training: Training,
   batch: Batch,
-): Promise<Pick<TrainedStep, 'losses' | 'gradients'>> {
+): Promise<Omit<TrainedStep, 'changes' | 'batches'>> {
   const [images, labels] = [imagesOf(training, batch), labelsOf(batch)];
+  const heads = new Map<string, Tensor2D>();
   const losses = new Map<string, Scalar>();
   const { value: total, grads } = variableGrads(() => {
     const outputs = net.forward(images, { training: true });
     for (const [head, logits] of headsOf(outputs)) {
+      heads.set(head, keep(logits));
       losses.set(head, keep(crossEntropy(labels, logits)));
     }
     return googlenetLoss(outputs, labels);
   }, net.variables);
   const step = {
+    outputs: await valuesOf(heads),
     losses: await valuesOf(losses.set('total', total)),
     gradients: await gradientsOf(net, grads),
   };
   optimizer.applyGradients(grads);
-  dispose([images, labels, [...losses.values()], grads]);
+  dispose([images, labels, [...heads.values()], [...losses.values()], grads]);
   return step;
 }
 
@@ -104,7 +110,7 @@ function headsOf({ logits, auxLogits2, auxLogits1 }: GoogLeNetOutputs) {
   return new Map(Object.entries(heads).flatMap(([name, head]) => (head ? [[name, head]] : [])));
 }
 
-async function valuesOf(tensors: ReadonlyMap<string, Scalar | GoogLeNetOutputs['logits']>) {
+async function valuesOf(tensors: ReadonlyMap<string, Scalar | Tensor2D>) {
   const values = new Map<string, Float32Array>();
   for (const [name, tensor] of tensors) values.set(name, await tensor.data<'float32'>());
   return values;
