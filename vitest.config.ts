@@ -21,6 +21,8 @@ const node: TestProjectInlineConfiguration = {
     exclude: [APP_IN_BROWSERS],
     globalSetup: ['test/helpers/build.ts', 'test/helpers/app-server.ts'],
     provide: { backend: 'wasm' },
+    // Vitest would leave one processor of two to itself, which has nothing to do meanwhile.
+    maxWorkers: 2,
     ...timeouts,
   },
 };
