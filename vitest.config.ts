@@ -5,7 +5,7 @@ import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromi
 
 /** The app API: the same tests in Node and, on each backend, in Chromium. */
 const APP = 'test/app.test.ts';
-const APP_IN_BROWSERS = 'test/app-browser.test.ts';
+const IN_BROWSERS = 'test/*-browser.test.ts';
 
 // Full-size networks and child processes: slow on a busy machine, never endless.
 const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
@@ -18,7 +18,7 @@ const node: TestProjectInlineConfiguration = {
   test: {
     name: 'node',
     include: ['test/**/*.test.ts'],
-    exclude: [APP_IN_BROWSERS],
+    exclude: [IN_BROWSERS],
     globalSetup: ['test/helpers/build.ts', 'test/helpers/app-server.ts'],
     provide: { backend: 'wasm' },
     // Vitest would leave one processor of two to itself, which has nothing to do meanwhile.
@@ -29,7 +29,7 @@ const node: TestProjectInlineConfiguration = {
 
 const browsers: TestProjectInlineConfiguration = {
   test: {
-    include: [APP, APP_IN_BROWSERS],
+    include: [APP, IN_BROWSERS],
     globalSetup: ['test/helpers/app-server.ts'],
     browser: {
       enabled: true,
