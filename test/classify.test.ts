@@ -157,7 +157,7 @@ describe('what a person sees', () => {
     [['classify', model, photo, '--top', '0'], /--top takes a whole number of at least 1/],
     [['classify', model, photo, '--batch', 'x'], /--batch takes a whole number/],
     [['classify', model, photo, '--image-size', '96'], /go with a checkpoint/],
-    [['classify', folder, photo], /model\.json cannot be read/],
+    [['classify', folder, photo], /holds no model\.json; /],
     [['classify', model, photo, '--labels', photo], /labels for a model|no name for class/],
   ])('%j is an error', async (args, message) => {
     expectFailure(await pth2tfjs(...args), 2, message);

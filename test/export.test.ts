@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import {
@@ -115,6 +115,12 @@ describe('the command', () => {
     await pth2tfjs('convert', checkpoint, trainable, '--trainable', ...options);
     await pth2tfjs('convert', checkpoint, out('folded'), ...options);
     await pth2tfjs('convert', checkpoint, out('graph'), '--format', 'graph', ...options);
+    writeFileSync(out('file'), '');
+    mkdirSync(out('empty'));
+    mkdirSync(out('torn'));
+    for (const name of ['model.json', 'group1-shard1of13.bin']) {
+      copyFileSync(join(trainable, name), join(out('torn'), name));
+    }
   });
 
   it('says what it wrote, and what takes it in Python', async () => {
@@ -146,7 +152,10 @@ describe('the command', () => {
   it.each([
     ['folded', /folded: .*BatchNorm folded.*--trainable.*--identity-bn/],
     ['graph', /graph: .*is a graph.*--trainable/],
-    ['none', /none.*model\.json cannot be read/],
+    ['none', /no such folder: .*none; check the spelling/],
+    ['file', /file is a file, not the folder of a model; /],
+    ['empty', /empty holds no model\.json; /],
+    ['torn', /torn lacks group1-shard\d+of13\.bin, which its model\.json names; /],
   ])('refuses what cannot go back: %s', async (model, message) => {
     const run = await pth2tfjs('export', out(model), out('no.pth'));
     expectFailure(run, 2, message);
