@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import type { BrowserCommand } from 'vitest/node';
@@ -21,8 +22,8 @@ const node: TestProjectInlineConfiguration = {
     exclude: [IN_BROWSERS],
     globalSetup: ['test/helpers/build.ts', 'test/helpers/app-server.ts'],
     provide: { backend: 'wasm' },
-    // Vitest would leave one processor of two to itself, which has nothing to do meanwhile.
-    maxWorkers: 2,
+    // Vitest would leave one processor to itself, which has nothing to do meanwhile.
+    maxWorkers: availableParallelism(),
     ...timeouts,
   },
 };
