@@ -9,8 +9,9 @@ import { type BackendName, prepareBackend } from '../src/tfjs/backends.js';
 import { GRADIENT_KERNELS } from '../src/training/gradient-kernels.js';
 import { googlenet, googlenetLoss, type TrainableGoogLeNet } from '../src/training/index.js';
 import { GOLDEN } from './helpers/cli.js';
-import { expectFirstStep } from './helpers/train.js';
-import { readTraining } from './helpers/training.js';
+import { trainAlike } from './helpers/train-alike.js';
+import { expectParity } from './helpers/training-parity.js';
+import { readTraining } from './helpers/training-record.js';
 import { probeWebGPU, VULKAN_ENV } from './helpers/vulkan.js';
 
 const { PTH2TFJS_TFJS_NODE: folder } = process.env;
@@ -88,7 +89,8 @@ describe.each(['cpu', 'tensorflow', 'webgpu'] as const)('on %s', (name) => {
     const backend = await prepareBackend(name, { importPackage });
     expect(lackingOn(tf.getBackend())).toEqual([]);
     const theirs = await readTraining(readFileSync(join(GOLDEN, 'training.pth.gz')));
-    await expectFirstStep(theirs).finally(backend.stop);
+    const ours = await trainAlike(theirs, 1).finally(backend.stop);
+    expectParity(ours, theirs);
   });
 });
 

@@ -18,15 +18,9 @@ import { toNCHW, toNHWC } from '../src/verify/layers.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { mixText, uniform } from './helpers/hashed.js';
 import { findPython, runPython } from './helpers/python.js';
-import { type Trained, type TrainedStep, trainAlike } from './helpers/train.js';
-import {
-  BOUNDS,
-  expectClose,
-  logitsSize,
-  readTraining,
-  rounding,
-  type Training,
-} from './helpers/training.js';
+import { type Trained, trainAlike } from './helpers/train-alike.js';
+import { expectParity, PARITY } from './helpers/training-parity.js';
+import { readTraining, type Training } from './helpers/training-record.js';
 
 /** The cases of training-oracle.py. */
 const NAMES = ['as-published', 'transformed', 'paper-kernels', 'smallest'];
@@ -40,7 +34,7 @@ beforeAll(async () => {
 });
 
 describe('the network in golden/', () => {
-  expectParity(golden);
+  testParity(golden);
 });
 
 describe.skipIf(python === undefined)('a random network by torchvision', () => {
@@ -54,11 +48,11 @@ describe.skipIf(python === undefined)('a random network by torchvision', () => {
   });
 
   describe.each(NAMES)('%s', (name) => {
-    expectParity(() => readFile(join(folder, `${name}.pth`)));
+    testParity(() => readFile(join(folder, `${name}.pth`)));
   });
 });
 
-function expectParity(read: () => Promise<Uint8Array>): void {
+function testParity(read: () => Promise<Uint8Array>): void {
   let [theirs, ours]: readonly [Training, Trained] = [] as never;
 
   beforeAll(async () => {
@@ -67,43 +61,17 @@ function expectParity(read: () => Promise<Uint8Array>): void {
     expect(ours.steps).toHaveLength(theirs.steps.length);
   });
 
-  it('gives the outputs of all heads in evaluation', () => {
-    expectClose(ours.outputs, theirs.outputs, BOUNDS.evaluation);
-  });
-
-  it('gives the outputs of all heads in training', () => {
-    for (const [i, { outputs }] of theirs.steps.entries()) {
-      expectClose((ours.steps[i] as TrainedStep).outputs, outputs, BOUNDS.outputs);
-    }
-  });
-
-  it('gives the losses', () => {
-    for (const [i, step] of theirs.steps.entries()) {
-      const { losses } = ours.steps[i] as TrainedStep;
-      expectClose(losses, step.losses, BOUNDS.losses, { size: logitsSize(step) });
-    }
-  });
-
-  it('gives the gradient of every parameter', () => {
-    for (const [i, { gradients }] of theirs.steps.entries()) {
-      expectClose((ours.steps[i] as TrainedStep).gradients, gradients, BOUNDS.gradients);
-    }
-  });
-
-  it('changes every parameter and running statistic alike, step by step', () => {
-    for (const [i, step] of theirs.steps.entries()) {
-      const { changes } = ours.steps[i] as TrainedStep;
-      expectClose(changes, step.changes, BOUNDS.changes, { allowed: rounding(theirs) });
-    }
+  it.each(Object.entries(PARITY))('gives the %s', (_, check) => {
+    check(ours, theirs);
   });
 
   it('would tell a thousandth that is wrong in one number', () => {
-    const { gradients } = theirs.steps[0];
+    const [{ gradients, ...step }, ...more] = ours.steps;
     const name = 'inception4c.branch2.1.conv.weight';
-    const values = Float32Array.from(ours.steps[0].gradients.get(name) as Float32Array);
-    values[1234] = (values[1234] as number) + 1e-3 * gradients.norm(name);
-    const changed = new Map(ours.steps[0].gradients).set(name, values);
-    expect(() => expectClose(changed, gradients, BOUNDS.gradients)).toThrow(name);
+    const values = Float32Array.from(gradients.get(name) as Float32Array);
+    values[1234] = (values[1234] as number) + 1e-3 * theirs.steps[0].gradients.norm(name);
+    const wrong = { ...step, gradients: new Map(gradients).set(name, values) };
+    expect(() => expectParity({ ...ours, steps: [wrong, ...more] }, theirs)).toThrow(name);
   });
 
   it('counts every batch', () => {

@@ -22,15 +22,7 @@ import {
   type TrainableGoogLeNet,
 } from '../../src/training/index.js';
 import { toNHWC } from '../../src/verify/layers.js';
-import {
-  type Batch,
-  BOUNDS,
-  expectClose,
-  logitsSize,
-  rounding,
-  type Training,
-  type Values,
-} from './training.js';
+import type { Batch, Training, Values } from './training-record.js';
 
 /** The same training by this package, on TensorFlow.js's current backend. */
 
@@ -64,20 +56,6 @@ export async function trainAlike(training: Training, steps = training.steps.leng
   optimizer.dispose();
   net.dispose();
   return { outputs, steps: trained } as unknown as Trained;
-}
-
-/** Expects the first step, and the outputs before it, to be PyTorch's. */
-export async function expectFirstStep(theirs: Training): Promise<void> {
-  const {
-    outputs,
-    steps: [ours],
-  } = await trainAlike(theirs, 1);
-  const [step] = theirs.steps;
-  expectClose(outputs, theirs.outputs, BOUNDS.evaluation);
-  expectClose(ours.outputs, step.outputs, BOUNDS.outputs);
-  expectClose(ours.losses, step.losses, BOUNDS.losses, { size: logitsSize(step) });
-  expectClose(ours.gradients, step.gradients, BOUNDS.gradients);
-  expectClose(ours.changes, step.changes, BOUNDS.changes, { allowed: rounding(theirs) });
 }
 
 /** The network as PyTorch had it before the first step. */

@@ -6,13 +6,13 @@ import type { Branch3Kernel } from '../../src/googlenet/architecture.js';
 import type { TrainableOptions } from '../../src/googlenet/trainable.js';
 import { drawBatch, drawStateDict, project } from './hashed.js';
 
-/** Trainings as PyTorch did them and golden/training.py records them. */
+/** Trainings as PyTorch did them and golden/training.py recorded them. */
 
 /** Tensors by name, in PyTorch's layout. */
 export type Values = ReadonlyMap<string, Float32Array>;
 
 /** A number for each tensor, by its name. */
-type Measure = (name: string) => number;
+export type Measure = (name: string) => number;
 
 /** Tensors that PyTorch computed in float64, or what is kept of them. */
 export interface Truth {
@@ -49,20 +49,6 @@ export interface Training {
   readonly outputs: Truth;
   readonly steps: readonly [Step, ...Step[]];
 }
-
-/**
- * Bounds on ‖Δ‖/‖truth‖ of each tensor, and on |Δ| of a loss by its `logitsSize`, where no value is near a kink.
- * The worst of 311 networks, ours on wasm and PyTorch's own in float32: evaluation 6.6e-6 and 8.9e-6, outputs in
- * training 2.9e-5 and 1.4e-5, losses 8.2e-6, gradients 1.1e-4 and 7.1e-5, changes 7.1e-5 and 4.0e-5. Taking the
- * other side of a kink costs 1e-3 and more. No loss can be off by more than √2 of what its outputs are.
- */
-export const BOUNDS = {
-  evaluation: 2e-5,
-  outputs: 1e-4,
-  losses: 5e-5,
-  gradients: 2e-4,
-  changes: 2e-4,
-} as const;
 
 type Dict = ReadonlyMap<string, unknown>;
 
@@ -124,7 +110,7 @@ function startOf(record: Dict, options: TrainableOptions) {
   return { initial: drawStateDict(drawn, options), batchOf };
 }
 
-function floats(tensor: unknown): Float32Array {
+export function floats(tensor: unknown): Float32Array {
   return toFloat32(tensor as TensorView);
 }
 
@@ -161,7 +147,7 @@ function sketched(keys: unknown, sketches: unknown): Omit<Truth, 'floor'> {
   };
 }
 
-function norm(values: ArrayLike<number>): number {
+export function norm(values: ArrayLike<number>): number {
   return distance(values, new Float32Array(values.length));
 }
 
@@ -172,41 +158,4 @@ function distance(values: ArrayLike<number>, reference: ArrayLike<number>): numb
     sum += ((values[i] as number) - (reference[i] as number)) ** 2;
   }
   return Math.sqrt(sum);
-}
-
-/** What float32 may add to the error of a change: a unit in the last place of what has changed. */
-export function rounding({ initial }: Training): Measure {
-  return (name) => 2 ** -23 * norm(floats(initial.get(name)));
-}
-
-/**
- * What the error of a loss is measured by: the norm of an image's logits. A loss is a difference of them, and may
- * itself be near zero.
- */
-export function logitsSize({ outputs, labels }: Step): Measure {
-  const size = (head: string) => outputs.norm(head) / Math.sqrt(labels.length);
-  const total = (sum: number, head: string) => sum + size(head) * (head === 'fc' ? 1 : 0.3);
-  return (name) => (name === 'total' ? outputs.names.reduce(total, 0) : size(name));
-}
-
-/**
- * Expects the very tensors of the truth, each within a bound on ‖Δ‖/size.
- * @param allowed what ‖Δ‖ may be besides
- * @param size default: ‖truth‖
- */
-export function expectClose(
-  values: Values,
-  truth: Truth,
-  bound: number,
-  { allowed = () => 0, size = truth.norm }: Partial<Record<'allowed' | 'size', Measure>> = {},
-): void {
-  expect([...values.keys()].sort()).toEqual([...truth.names].sort());
-  const errors = truth.names.map((name) => {
-    const far = truth.distance(name, values.get(name) as Float32Array) - allowed(name);
-    return { name, error: far / size(name) };
-  });
-  const wrong = errors.filter(({ error }) => !(error <= bound)).sort((a, b) => b.error - a.error);
-  const worst = wrong.slice(0, 5).map(({ name, error }) => `${name} ${error.toExponential(2)}`);
-  const context = `${wrong.length} of ${errors.length} beyond ${bound}: ${worst.join(', ')}`;
-  expect(wrong, `${context}; PyTorch in float32: ${truth.floor}`).toEqual([]);
 }
