@@ -11,6 +11,9 @@ const IN_BROWSERS = 'test/*-browser.test.ts';
 // Full-size networks and child processes: slow on a busy machine, never endless.
 const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
 
+// Vitest would leave one processor to itself, which has nothing to do meanwhile.
+const maxWorkers = availableParallelism();
+
 /** Gives a file or a folder of this machine to a page's `<input type="file">`. */
 const pick: BrowserCommand<[selector: string, path: string]> = ({ iframe }, selector, path) =>
   iframe.locator(selector).setInputFiles(path);
@@ -20,10 +23,11 @@ const node: TestProjectInlineConfiguration = {
     name: 'node',
     include: ['test/**/*.test.ts'],
     exclude: [IN_BROWSERS],
-    globalSetup: ['test/helpers/build.ts', 'test/helpers/app-server.ts'],
+    globalSetup: ['build', 'fixtures', 'python-host', 'app-server'].map(
+      (name) => `test/helpers/${name}.ts`,
+    ),
     provide: { backend: 'wasm' },
-    // Vitest would leave one processor to itself, which has nothing to do meanwhile.
-    maxWorkers: availableParallelism(),
+    maxWorkers,
     ...timeouts,
   },
 };
@@ -38,20 +42,25 @@ const browsers: TestProjectInlineConfiguration = {
       screenshotFailures: false,
       provider: playwright(),
       commands: { pick },
-      // One after the other, and after the tests in Node: a GPU in software takes all processors.
       instances: BROWSER_BACKENDS.map((backend, index) => ({
         browser: 'chromium',
         name: `chromium-${backend}`,
         provider: playwright({ launchOptions: launchOptions(backend) }),
         provide: { backend },
-        sequence: { groupOrder: 1 + index },
+        // wasm beside Node; then one GPU in software after the other, each of which takes all processors.
+        sequence: { groupOrder: index },
       })),
     },
+    maxWorkers,
     ...timeouts,
     testTimeout: 300_000,
   },
 };
 
 export default defineConfig({
-  test: { projects: CHROMIUM === undefined ? [node] : [node, browsers] },
+  test: {
+    projects: CHROMIUM === undefined ? [node] : [node, browsers],
+    tags: [{ name: 'slow', description: 'Left to `npm run test:all`.' }],
+    reporters: ['default', './test/helpers/cost-reporter.ts'],
+  },
 });

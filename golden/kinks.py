@@ -79,11 +79,11 @@ def clearance(values):
 
 @torch.no_grad()
 def first_clear(precise, single, batches):
-    """The number of the first batch of images with which training meets no kink. The models are the same, in
-    float64 and in float32: what they differ by is the rounding."""
+    """The number of the first batch, `(number, images)`, with which training meets no kink. The models are the
+    same, in float64 and in float32: what they differ by is the rounding."""
     precise, single = (copy.deepcopy(model).train() for model in (precise, single))
     noise = None
-    for number, images in enumerate(batches):
+    for number, images in batches:
         noise = noise or rounding(precise, single, images)
         if is_clear(single, images, noise):
             return number

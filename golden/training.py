@@ -5,7 +5,7 @@ what some steps of SGD change. All in float64, beside how far PyTorch in float32
 import copy
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import chain, count
 
 import torch
 import torch.nn.functional as F
@@ -162,9 +162,9 @@ def detached(tensors):
     return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
-def train(case, seed):
+def train(case, seed, likely=()):
     """All that a case gives, and how often each row of its kernels was drawn anew. No value of a batch is near
-    a kink."""
+    a kink; the `likely` numbers of such batches are tried before all others."""
     model, draws = build(case, seed)
     precise, single = Run(model), Run(copy.deepcopy(model).float())
     images, _ = batch_of(case, seed, 0)
@@ -177,8 +177,9 @@ def train(case, seed):
     }
     while len(record["steps"]) < case.steps:
         start = record["steps"][-1]["batch"] + 1
-        batches = (batch_of(case, seed, number)[0] for number in count(start))
-        batch = start + first_clear(model, single.model, batches)
+        numbers = chain((number for number in likely if number >= start), count(start))
+        batches = ((number, batch_of(case, seed, number)[0]) for number in numbers)
+        batch = first_clear(model, single.model, batches)
         record["steps"].append(take_step(precise, single, case, seed, batch))
     return record, draws
 

@@ -12,6 +12,7 @@ import {
   type RawImage,
 } from '../src/index.js';
 import { fetchBytes, fetchModel, fetchText, registerBackends, urlOf } from './helpers/app.js';
+import { SLOW_ON_GPU } from './helpers/tiers.js';
 
 declare module 'vitest/browser' {
   interface BrowserCommands {
@@ -59,7 +60,7 @@ function turned({ data, width, height }: RawImage): RawImage {
   return { data: out, width: height, height: width };
 }
 
-describe('photos', () => {
+describe('photos', SLOW_ON_GPU, () => {
   test('become every float that torchvision makes of Pillow’s pixels', async () => {
     const { photos } = JSON.parse(await fetchText('golden/photos/photos.json')) as {
       readonly photos: readonly Photo[];
@@ -88,7 +89,7 @@ describe('photos', () => {
   });
 });
 
-describe('what a browser draws', () => {
+describe('what a browser draws', SLOW_ON_GPU, () => {
   const [width, height] = [90, 70];
   let canvas: HTMLCanvasElement;
   let pixels: ImageData;
@@ -167,7 +168,7 @@ describe('what a browser draws', () => {
   });
 });
 
-describe('files', () => {
+describe('files', SLOW_ON_GPU, () => {
   /** Loads it, and gives the bytes that were read for that. */
   async function load(source: GoogLeNetSource): Promise<number | undefined> {
     const told: number[] = [];
@@ -219,7 +220,7 @@ describe('files', () => {
   });
 });
 
-test('a worker gives the same', async () => {
+test('a worker gives the same', SLOW_ON_GPU, async () => {
   const worker = new Worker(new URL('./helpers/app-worker.ts', import.meta.url), {
     type: 'module',
   });

@@ -18,11 +18,11 @@ beforeAll(async () => {
 });
 
 test.each([
-  ['a model.json', () => join(folder, 'model.json')],
-  ['a checkpoint', () => checkpoint],
-])('the path of %s', async (_, path) => {
+  ['a model.json', () => join(folder, 'model.json'), false],
+  ['a checkpoint', () => checkpoint, true],
+])('the path of %s', async (_, path, gzip) => {
   const model = await loadGoogLeNet(path(), { convert: { imageSize: 64 } });
-  expect([model.imageSize, model.provenance?.source?.gzip]).toEqual([64, true]);
+  expect([model.imageSize, model.provenance?.source?.gzip]).toEqual([64, gzip]);
   model.dispose();
 });
 

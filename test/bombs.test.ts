@@ -28,6 +28,7 @@ import {
   text,
   tuple,
 } from './helpers/pickle-writer.js';
+import { SLOW } from './helpers/tiers.js';
 import { checkpointZip, concatenate, storedEntries, writeZip } from './helpers/zip-writer.js';
 
 /** One file read in a process of its own, which can be stopped and whose memory is its own. */
@@ -227,7 +228,7 @@ describe('small files that would take forever are answered in time', () => {
  */
 const gzipMegabytes = (bound: number) => 2 * bound + 192;
 
-describe('bombs stay within memory', () => {
+describe('bombs stay within memory', SLOW, () => {
   const zip = (...parts: readonly Part[]) => checkpointZip(pickle(...parts), { 0: ELEMENTS });
   const zeros = (count: number) => Buffer.alloc(count);
   const entry = (name: string, data: Uint8Array) => ({

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NETWORK_KEYS } from '../src/googlenet/mapping.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { ELEMENTS, orderedDict, pickle, raw, tensor, text } from './helpers/pickle-writer.js';
+import { SLOW } from './helpers/tiers.js';
 import { checkpointZip } from './helpers/zip-writer.js';
 
 const tmp = temporaryFolder();
@@ -72,7 +73,7 @@ describe('convert', () => {
     expect(userDefinedMetadata.pth2tfjs.ignoredKeys).toHaveLength(77);
   });
 
-  test('gives the same bytes for the same input, in shards of 4 MB', async () => {
+  test('gives the same bytes for the same input, in shards of 4 MB', SLOW, async () => {
     const [a, b] = [join(tmp, 'same-a'), join(tmp, 'same-b')];
     await pth2tfjs('convert', checkpoint, a, '--quiet');
     await pth2tfjs('convert', checkpoint, b, '--quiet');
@@ -90,7 +91,7 @@ describe('convert', () => {
     expect(quiet).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
-  test('does not touch a folder with files unless forced, and then replaces it', async () => {
+  test('does not touch a folder with files unless forced, and then replaces it', SLOW, async () => {
     const out = join(tmp, 'occupied');
     mkdirSync(out);
     writeFileSync(join(out, 'mine.txt'), 'mine');
@@ -101,29 +102,33 @@ describe('convert', () => {
     expect(readdirSync(out)).not.toContain('mine.txt');
   });
 
-  test('refuses to replace the folder that holds the checkpoint, by whatever path', async () => {
-    const out = join(tmp, 'holder');
-    const inside = join(out, 'weights', 'googlenet.pth');
-    mkdirSync(join(out, 'weights'), { recursive: true });
-    writeFileSync(inside, bytes);
-    const [fileLink, folderLink] = [join(tmp, 'linked.pth'), join(tmp, 'holder-link')];
-    symlinkSync(inside, fileLink);
-    symlinkSync(out, folderLink);
-    for (const [from, to] of [
-      [inside, out],
-      [fileLink, out],
-      [inside, folderLink],
-    ] as const) {
-      const text = `${from} lies inside ${to}, which --force would replace`;
-      expectFailure(await pth2tfjs('convert', from, to, '--force'), 2, text);
-    }
-    expect(readdirSync(out)).toEqual(['weights']);
-    expect(readFileSync(inside).equals(bytes)).toBe(true);
-    const beside = join(tmp, 'holder-of-none');
-    expect((await pth2tfjs('convert', inside, beside, '--force', '--quiet')).status).toBe(0);
-  });
+  test(
+    'refuses to replace the folder that holds the checkpoint, by whatever path',
+    SLOW,
+    async () => {
+      const out = join(tmp, 'holder');
+      const inside = join(out, 'weights', 'googlenet.pth');
+      mkdirSync(join(out, 'weights'), { recursive: true });
+      writeFileSync(inside, bytes);
+      const [fileLink, folderLink] = [join(tmp, 'linked.pth'), join(tmp, 'holder-link')];
+      symlinkSync(inside, fileLink);
+      symlinkSync(out, folderLink);
+      for (const [from, to] of [
+        [inside, out],
+        [fileLink, out],
+        [inside, folderLink],
+      ] as const) {
+        const text = `${from} lies inside ${to}, which --force would replace`;
+        expectFailure(await pth2tfjs('convert', from, to, '--force'), 2, text);
+      }
+      expect(readdirSync(out)).toEqual(['weights']);
+      expect(readFileSync(inside).equals(bytes)).toBe(true);
+      const beside = join(tmp, 'holder-of-none');
+      expect((await pth2tfjs('convert', inside, beside, '--force', '--quiet')).status).toBe(0);
+    },
+  );
 
-  test('checks the hash that torch hub puts into a name', async () => {
+  test('checks the hash that torch hub puts into a name', SLOW, async () => {
     const right = join(tmp, `googlenet-${sha256.slice(0, 8)}.pth`);
     const wrong = join(tmp, 'googlenet-1378be20.pth');
     const dated = join(tmp, 'googlenet-20240115.pth');
@@ -143,7 +148,7 @@ describe('convert', () => {
     expect(date.stderr).toMatch(/^warning: the 20240115 .*taken for a date/);
   });
 
-  test('refuses what it cannot read, and leaves nothing behind', async () => {
+  test('refuses what it cannot read, and leaves nothing behind', SLOW, async () => {
     const out = join(tmp, 'refused');
     const cut = join(tmp, 'cut.pth');
     writeFileSync(cut, bytes.subarray(0, 30_000_000));
@@ -245,7 +250,7 @@ describe('convert from a URL', () => {
     server.close();
   });
 
-  test('gives the same model as the file', async () => {
+  test('gives the same model as the file', SLOW, async () => {
     const [fromUrl, fromFile] = [join(tmp, 'url'), join(tmp, 'file')];
     await pth2tfjs('convert', checkpoint, fromFile, '--quiet');
     const run = await pth2tfjs('convert', `${base}/googlenet.pth`, fromUrl, '--quiet');
@@ -253,7 +258,7 @@ describe('convert from a URL', () => {
     expect(filesIn(fromUrl)).toEqual(filesIn(fromFile));
   });
 
-  test('reports a download that breaks off, and a missing file', async () => {
+  test('reports a download that breaks off, and a missing file', SLOW, async () => {
     const out = join(tmp, 'broken');
     expectFailure(
       await pth2tfjs('convert', `${base}/short.pth`, out),
@@ -266,7 +271,7 @@ describe('convert from a URL', () => {
 });
 
 describe('verify', () => {
-  test('converts a checkpoint in memory, at the size of the golden images', async () => {
+  test('converts a checkpoint in memory, at the size of the golden images', SLOW, async () => {
     const run = await pth2tfjs(
       'verify',
       packed,
@@ -284,7 +289,7 @@ describe('verify', () => {
     });
   });
 
-  test('applies transform_input as PyTorch does', async () => {
+  test('applies transform_input as PyTorch does', SLOW, async () => {
     const transformed = join(GOLDEN, 'googlenet.transform_input.golden.pth.gz');
     const on = await pth2tfjs('verify', packed, '--golden', transformed, '--transform-input');
     expect(on).toMatchObject({ status: 0, stderr: '' });
@@ -297,7 +302,7 @@ describe('verify', () => {
     expect(off.stdout).toMatch(/\. Convert again with --transform-input\./);
   });
 
-  test('needs the tolerance that it says it needs', async () => {
+  test('needs the tolerance that it says it needs', SLOW, async () => {
     const strict = await pth2tfjs(
       'verify',
       checkpoint,
@@ -323,7 +328,7 @@ describe('verify', () => {
     expect(just.status).toBe(0);
   });
 
-  test('tells a folder or a golden file that do not fit', async () => {
+  test('tells a folder or a golden file that do not fit', SLOW, async () => {
     const out = join(tmp, 'fits');
     await pth2tfjs('convert', checkpoint, out, '--quiet');
     expectFailure(
@@ -357,7 +362,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^ {2}\(conv1\): BasicConv2d\( {2}# 9,536$/m);
   });
 
-  test('prints the same as JSON', async () => {
+  test('prints the same as JSON', SLOW, async () => {
     const { stdout } = await pth2tfjs('inspect', packed, '--json');
     const { container, tensors, networks } = JSON.parse(stdout);
     expect(container).toMatchObject({ format: 'zip', gzip: true, byteLength: bytes.length });

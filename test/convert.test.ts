@@ -1,15 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { hubHash } from '../cli/hub-hash.js';
 import { readZipDirectory } from '../src/checkpoint/zip-directory.js';
 import { convertCheckpoint } from '../src/convert.js';
 import { isOfficial } from '../src/googlenet/official.js';
-import { GOLDEN } from './helpers/cli.js';
+import { BUNDLED } from './helpers/bundled.js';
 import { storedEntries, writeZip } from './helpers/zip-writer.js';
 
-const bundled = new Uint8Array(gunzipSync(readFileSync(join(GOLDEN, 'googlenet.pth.gz'))));
+const bundled = new Uint8Array(BUNDLED);
 
 /** The bundled checkpoint with the first number of one storage replaced, and rightly packed again. */
 function withWeight(storage: string, value: number): Uint8Array {

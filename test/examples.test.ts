@@ -11,6 +11,7 @@ import { IMAGENET_LABELS } from '../src/imagenet-labels.js';
 import { CHROMIUM, launchOptions } from './helpers/chromium.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { installExample } from './helpers/installed.js';
+import { SLOW } from './helpers/tiers.js';
 
 const VITE = new URL('../node_modules/vite/bin/vite.js', import.meta.url).pathname;
 const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
@@ -59,7 +60,7 @@ describe('examples/node', () => {
   });
 });
 
-describe('examples/browser', () => {
+describe('examples/browser', SLOW, () => {
   const project = temporaryFolder();
   const warnings: string[] = [];
   let output: readonly Rolldown.OutputChunk[];

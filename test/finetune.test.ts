@@ -1,11 +1,15 @@
-/** examples/finetune on a smaller recipe, run as its README says, in a project with the packed package. */
+/**
+ * examples/finetune on a smaller recipe, run as its README says, in a project with the packed package.
+ * @module-tag slow
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeAll, expect, test } from 'vitest';
-import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
+import { CHECKPOINT } from './helpers/bundled.js';
+import { pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { installExample } from './helpers/installed.js';
 import { findPython, runPython } from './helpers/python.js';
@@ -22,10 +26,10 @@ const RECIPE = {
   epochs: 6,
   patience: 1,
 };
-const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
+const checkpoint = CHECKPOINT;
 const project = temporaryFolder();
 const recipe = join(project, 'small.json');
-const python = findPython('a fine-tuned checkpoint in PyTorch');
+const python = await findPython('a fine-tuned checkpoint in PyTorch');
 let whole: Ended;
 let killed: readonly Ended[];
 

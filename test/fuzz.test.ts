@@ -35,6 +35,7 @@ import {
   text,
   tuple,
 } from './helpers/pickle-writer.js';
+import { SLOW } from './helpers/tiers.js';
 import {
   checkpointZip,
   concatenate,
@@ -237,7 +238,7 @@ describe('damaged legacy files end in a tagged error or in tensors', () => {
   });
 });
 
-describe('damaged pickles under a right checksum end in a tagged error or in tensors', () => {
+describe('damaged pickles under a right checksum end in a tagged error or in tensors', SLOW, () => {
   const stored = ZIPS.filter(({ name }) => !name.includes('deflated'));
 
   test.each(NAMES)('%s', async (name) => {
@@ -374,7 +375,7 @@ function plausiblePickle(choices: readonly (readonly [number, number, boolean])[
   return pickle('(', ...parts, 't'.repeat(marks + 1));
 }
 
-test('random pickles that look plausible end in a tagged error or in tensors', async () => {
+test('random pickles that look plausible end in a tagged error or in tensors', SLOW, async () => {
   const choice = fc.tuple(
     fc.nat(INSTRUCTIONS.length - 1),
     fc.nat(255),

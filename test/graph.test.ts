@@ -4,7 +4,6 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { beforeAll, describe, expect, it, test } from 'vitest';
@@ -25,20 +24,22 @@ import {
   verifyModel,
 } from '../src/index.js';
 import { batchNHWC } from '../src/verify/golden.js';
-import { BUNDLED, bundledConvolutions } from './helpers/bundled.js';
+import { BUNDLED, bundledConvolutions, CHECKPOINT, convertBundled } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { findPython, runPython } from './helpers/python.js';
-import { channelsLast, pixelsOf, runStockLoader, type StockReport } from './helpers/stock.js';
+import { channelsLast, pixelsOf, type StockReport, startStockLoader } from './helpers/stock.js';
+import { SLOW, slowUnless } from './helpers/tiers.js';
 
 const PLAIN = 'googlenet.golden.pth.gz';
 const ODD = 'googlenet.231.golden.pth.gz';
 const LAYERED = 'googlenet.64.layers.golden.pth.gz';
 const TRANSFORMED = 'googlenet.transform_input.golden.pth.gz';
 
-const python = findPython('graph models at other sizes against a live PyTorch');
+const python = await findPython('graph models at other sizes against a live PyTorch');
 const folder = temporaryFolder();
-const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
+const runStockLoader = startStockLoader();
+const checkpoint = CHECKPOINT;
 const photos = join(GOLDEN, 'photos');
 
 const FROM_PIXELS = { format: 'graph', input: 'pixels', transformInput: false } as const;
@@ -47,7 +48,7 @@ const goldenOf = (path: string) => readGolden(readFileSync(path));
 
 async function graphFor(golden: Golden, input: InputKind, options: ConvertOptions = {}) {
   const size = { imageSize: golden.shape[2], transformInput: false };
-  const { files } = await convertCheckpoint(BUNDLED, {
+  const { files } = await convertBundled({
     ...size,
     format: 'graph',
     input,
@@ -72,19 +73,21 @@ describe('stock tf.loadGraphModel gives the logits of PyTorch', () => {
     INPUTS.map((input) => [name, input] as const),
   );
 
-  test.each(cases)('%s, from %s', async (name, input) => {
-    const golden = await goldenOf(join(GOLDEN, name));
-    const files = await graphFor(golden, input, { transformInput: name === TRANSFORMED });
-    const report = await runStockLoader(files, imagesOf(golden, input));
-    expect(report.backend).toBe('wasm');
-    expectPyTorch(golden, report, DEFAULT_RTOL.float32);
-  });
+  for (const [name, input] of cases) {
+    test(`${name}, from ${input}`, slowUnless(name === LAYERED), async () => {
+      const golden = await goldenOf(join(GOLDEN, name));
+      const files = await graphFor(golden, input, { transformInput: name === TRANSFORMED });
+      const report = await runStockLoader(files, imagesOf(golden, input));
+      expect(report.backend).toBe('wasm');
+      expectPyTorch(golden, report, DEFAULT_RTOL.float32);
+    });
+  }
 
   // The bounds and their reasons are those of quantize.test.ts.
   test.each([
     ['float16', 5e-2],
     ['uint16', 2e-2],
-  ] as const)('with kernels stored as %s', async (quantization, rtol) => {
+  ] as const)('with kernels stored as %s', SLOW, async (quantization, rtol) => {
     const golden = await goldenOf(join(GOLDEN, LAYERED));
     const files = await graphFor(golden, 'pixels', { quantization });
     expect(files.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(13.6e6);
@@ -93,7 +96,7 @@ describe('stock tf.loadGraphModel gives the logits of PyTorch', () => {
 });
 
 /** Network, size and images by PyTorch itself, where the pools hang over the edge in other places. */
-describe.skipIf(python === undefined)('PyTorch at other sizes', () => {
+describe.skipIf(python === undefined)('PyTorch at other sizes', SLOW, () => {
   test.each([
     // 49, 24, 12, 6, 3 and 56, 28, 14, 7, 4: of every pool one that fits and one that hangs over.
     [97, true],
@@ -183,7 +186,7 @@ describe('what is written', () => {
 
   it('keeps its origin where stock TensorFlow.js looks for metadata', async () => {
     expect(json.format).toBe('graph-model');
-    const digest = sha256(gunzipSync(BUNDLED));
+    const digest = sha256(BUNDLED);
     expect(report.metadata.pth2tfjs).toMatchObject({
       format: 'graph',
       source: { sha256: digest, container: 'zip' },
@@ -223,19 +226,22 @@ describe('our own commands', () => {
     expect(run.stdout).toMatch(/PASS: parity holds on wasm: 4 images/);
   });
 
-  it.each(['wasm', 'cpu'])(
-    'verify --layers compares all layers of PyTorch, on %s',
-    async (name) => {
-      const args = ['--golden', join(GOLDEN, LAYERED), '--layers', '--json', '--backend', name];
-      const run = await pth2tfjs('verify', small, ...args);
-      expect(run.status).toBe(0);
-      const { layers, firstJump, unmatched } = JSON.parse(run.stdout).results[0].layers;
-      expect([layers.length, firstJump, unmatched]).toEqual([81, null, []]);
-      for (const { relativeError } of layers) expect(relativeError).toBeLessThan(5e-5);
-    },
-  );
+  for (const name of ['wasm', 'cpu']) {
+    it(
+      `verify --layers compares all layers of PyTorch, on ${name}`,
+      slowUnless(name === 'wasm'),
+      async () => {
+        const args = ['--golden', join(GOLDEN, LAYERED), '--layers', '--json', '--backend', name];
+        const run = await pth2tfjs('verify', small, ...args);
+        expect(run.status).toBe(0);
+        const { layers, firstJump, unmatched } = JSON.parse(run.stdout).results[0].layers;
+        expect([layers.length, firstJump, unmatched]).toEqual([81, null, []]);
+        for (const { relativeError } of layers) expect(relativeError).toBeLessThan(5e-5);
+      },
+    );
+  }
 
-  it('verify fails for another network, and says where causes are looked for', async () => {
+  it('verify fails for another network, and says where causes are looked for', SLOW, async () => {
     const run = await pth2tfjs('verify', out, '--golden', join(GOLDEN, TRANSFORMED));
     expect(run.status).toBe(1);
     expect(run.stdout).toMatch(/FAIL: parity fails on wasm/);
@@ -243,7 +249,7 @@ describe('our own commands', () => {
     expect(run.stderr).toMatch(/^pth2tfjs: parity fails on wasm: .*\n$/);
   });
 
-  it('classify gives torchvision’s classes and probabilities', async () => {
+  it('classify gives torchvision’s classes and probabilities', SLOW, async () => {
     const recorded = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')).photos;
     const paths = recorded.map(({ file }: { file: string }) => join(photos, file));
     const run = await pth2tfjs('classify', out, ...paths, '--json');
@@ -377,7 +383,7 @@ describe('a damaged graph', () => {
     });
   });
 
-  it('is refused by the command in one line', async () => {
+  it('is refused by the command in one line', SLOW, async () => {
     const files = await edited(({ modelTopology: { node } }) => {
       for (const each of node) if (each.name === 'conv2') each.op = 'Sorcery';
     });

@@ -9,9 +9,10 @@ import { prepareBackend } from '../src/tfjs/backends.js';
 import { type GoogLeNetOptions, googlenet } from '../src/training/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
+import { SLOW } from './helpers/tiers.js';
 
 const { PTH2TFJS_SEED } = process.env;
-const python = findPython('initial weights beside those of a live PyTorch');
+const python = await findPython('initial weights beside those of a live PyTorch');
 
 /** Tensors with their numbers, but at most 100,000 of them. */
 type Samples = ReadonlyMap<string, Float32Array>;
@@ -30,7 +31,7 @@ beforeAll(async () => {
   await prepareBackend('wasm');
 });
 
-describe.skipIf(python === undefined)('every tensor starts as in PyTorch', () => {
+describe.skipIf(python === undefined)('every tensor starts as in PyTorch', SLOW, () => {
   const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
   const folder = temporaryFolder();
 
@@ -109,7 +110,7 @@ describe('initial weights', () => {
     }
   });
 
-  test('come again with their seed, and others with another', async () => {
+  test('come again with their seed, and others with another', SLOW, async () => {
     const [again, others, unseeded] = [
       await start({ seed: 1 }),
       await start({ seed: 2 }),

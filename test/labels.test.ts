@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { IMAGENET_LABELS } from '../src/imagenet-labels.js';
 import { parseLabels } from '../src/index.js';
-import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
+import { CHECKPOINT } from './helpers/bundled.js';
+import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';
 
-const python = findPython("ImageNet's names against torchvision");
+const python = await findPython("ImageNet's names against torchvision");
 
 describe("ImageNet's names", () => {
   it.skipIf(python === undefined)('are those that torchvision gives', async () => {
@@ -51,7 +52,7 @@ describe('a list of labels', () => {
 });
 
 describe('convert --labels', () => {
-  const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
+  const checkpoint = CHECKPOINT;
   const folder = temporaryFolder();
   const convert = (out: string, labels: string) =>
     pth2tfjs('convert', checkpoint, join(folder, out), '--no-transform-input', '--labels', labels);

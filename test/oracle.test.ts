@@ -1,13 +1,10 @@
 /**
  * Parity with a live PyTorch: fresh random networks by torchvision's own GoogLeNet, every run others.
  */
-import { randomInt } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   type BackendResult,
   type Comparison,
@@ -19,7 +16,10 @@ import {
   readGolden,
   verifyModel,
 } from '../src/index.js';
+import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
+import { SLOW, slowUnless } from './helpers/tiers.js';
 
 /**
  * The bound on ‖Δ‖/‖ref‖, of a case and of each image. The networks are built so that rounding stays
@@ -45,7 +45,10 @@ const NAMES = [
   'before-0.4.1',
 ];
 
-/** A case as oracle.py records it in cases.json. */
+/** Those of the quick tier. */
+const QUICK: readonly string[] = ['as-published', 'smallest', 'half'];
+
+/** A case as oracle.py records it. */
 interface Case {
   readonly name: string;
   readonly checkpoint: string;
@@ -68,88 +71,71 @@ interface Case {
   readonly floor: number;
 }
 
-const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
-const { PTH2TFJS_SEED } = process.env;
-const python = findPython('parity with a live PyTorch');
+const ORACLE = 'test/helpers/oracle.py';
+const python = await findPython('parity with a live PyTorch');
 const describeWithPython = python === undefined ? describe.skip : describe;
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-oracle-'));
-  return () => rmSync(folder, { recursive: true });
-});
+const folder = temporaryFolder();
 
 describeWithPython('a random network by torchvision', () => {
-  const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
-  const cases = new Map<string, Case>();
+  const seed = drawSeed('oracle.py');
+  const cases = new Map<string, Promise<Case>>();
 
-  beforeAll(async () => {
-    console.info(`oracle.py draws its networks from PTH2TFJS_SEED=${seed}`);
-    await runPython(
-      python as string,
-      'test/helpers/oracle.py',
-      '--seed',
-      String(seed),
-      '--out',
-      folder,
-    );
-    const record = JSON.parse(await readFile(join(folder, 'cases.json'), 'utf8'));
-    for (const found of record.cases as Case[]) cases.set(found.name, found);
+  it('comes in all the cases below', async () => {
+    const names = await runPython(python as string, ORACLE);
+    expect(names.trimEnd().split('\n')).toEqual(NAMES);
   });
 
-  it('comes in all the cases below', () => {
-    expect([...cases.keys()]).toEqual(NAMES);
-  });
-
-  describe.each(NAMES)('%s', (name) => {
-    it('gives the logits of PyTorch', async () => {
-      const drawn = caseOf(name);
-      const { files, provenance } = await convert(drawn);
-      expect(provenance).toMatchObject({
-        source: { container: drawn.container },
-        stateDict: { name: drawn.path, prefix: drawn.prefix },
-        branch3Kernel: drawn.branch3Kernel,
-        numClasses: drawn.numClasses,
-        transformInput: drawn.transformInput,
-        ignoredKeys: drawn.ignored,
+  for (const name of NAMES) {
+    describe(name, slowUnless(QUICK.includes(name)), () => {
+      it('gives the logits of PyTorch', async () => {
+        const drawn = await caseOf(name);
+        const { files, provenance } = await convert(drawn);
+        expect(provenance).toMatchObject({
+          source: { container: drawn.container },
+          stateDict: { name: drawn.path, prefix: drawn.prefix },
+          branch3Kernel: drawn.branch3Kernel,
+          numClasses: drawn.numClasses,
+          transformInput: drawn.transformInput,
+          ignoredKeys: drawn.ignored,
+        });
+        const golden = await goldenOf(drawn);
+        const comparison = await compareWith(files, golden);
+        const context = `seed ${seed}; PyTorch's float32 is ${drawn.floor} from its float64`;
+        expect(comparison.required.rtol, context).toBeLessThanOrEqual(BOUND);
+        expect(batchError(comparison, golden), context).toBeLessThanOrEqual(BOUND);
       });
-      const golden = await goldenOf(drawn);
-      const comparison = await compareWith(files, golden);
-      const context = `seed ${seed}; PyTorch's float32 is ${drawn.floor} from its float64`;
-      expect(comparison.required.rtol, context).toBeLessThanOrEqual(BOUND);
-      expect(batchError(comparison, golden), context).toBeLessThanOrEqual(BOUND);
-    });
 
-    it('is described as PyTorch describes it', async () => {
-      const drawn = caseOf(name);
-      const { networks } = await inspectCheckpoint(await load(drawn.checkpoint));
-      const network = networks.find(({ stateDict }) => stateDict.name === drawn.path);
-      if (!network?.fits) throw new Error(`no network found in ${drawn.path}`);
-      expect(network.tree?.replace(/ {2}# [\d,]+$/gm, '')).toBe(drawn.print);
-      expect(network.parameters).toEqual(drawn.parameters);
+      it('is described as PyTorch describes it', async () => {
+        const drawn = await caseOf(name);
+        const { networks } = await inspectCheckpoint(await load(drawn.checkpoint));
+        const network = networks.find(({ stateDict }) => stateDict.name === drawn.path);
+        if (!network?.fits) throw new Error(`no network found in ${drawn.path}`);
+        expect(network.tree?.replace(/ {2}# [\d,]+$/gm, '')).toBe(drawn.print);
+        expect(network.parameters).toEqual(drawn.parameters);
+      });
     });
-  });
+  }
 
-  describe('is not confirmed', () => {
+  describe('is not confirmed', SLOW, () => {
     it.each([
       ['two-models', 'off'],
       ['compiled', 'off'],
       ['averaged', 'on'],
     ])('with the transform_input of %s turned %s', async (name, turned) => {
-      const drawn = caseOf(name);
+      const drawn = await caseOf(name);
       expect(drawn.transformInput).toBe(turned === 'off');
       await expectFailure(drawn, { transformInput: !drawn.transformInput });
     });
 
     it('with the other one of two models', async () => {
-      const drawn = caseOf('two-models');
+      const drawn = await caseOf('two-models');
       for (const key of drawn.candidates.filter((path) => path !== drawn.path)) {
         await expectFailure(drawn, { key });
       }
     });
 
     it.each(['noise', 'mirror', 'epsilon'])('with the fault %s in its weights', async (fault) => {
-      const drawn = caseOf('two-models');
+      const drawn = await caseOf('two-models');
       const spoiled = drawn.faults.find((candidate) => candidate.fault === fault);
       await expectFailure(
         { ...drawn, checkpoint: spoiled?.checkpoint as string, candidates: [] },
@@ -158,7 +144,7 @@ describeWithPython('a random network by torchvision', () => {
     });
 
     it('while two state dicts fit', async () => {
-      const drawn = caseOf('two-models');
+      const drawn = await caseOf('two-models');
       const message = new RegExp(drawn.candidates.map((path) => `'${path}'`).join('.*'));
       await expect(convert({ ...drawn, candidates: [] })).rejects.toMatchObject({
         code: 'ambiguous-state-dict',
@@ -167,14 +153,22 @@ describeWithPython('a random network by torchvision', () => {
     });
   });
 
-  function caseOf(name: string): Case {
-    return cases.get(name) ?? expect.fail(`oracle.py has written no case ${name}`);
+  /** Drawn when the first test wants it. */
+  function caseOf(name: string): Promise<Case> {
+    const drawn = cases.get(name) ?? draw(name);
+    cases.set(name, drawn);
+    return drawn;
+  }
+
+  async function draw(name: string): Promise<Case> {
+    await runPython(python as string, ORACLE, name, '--seed', String(seed), '--out', folder);
+    return JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8'));
   }
 });
 
 /** The other way round: the files that PyTorch wrote into the repository are those that it writes. */
 describeWithPython('golden/generate.py', () => {
-  it('writes the small files again, byte by byte', async (context) => {
+  it('writes the small files again, byte by byte', SLOW, async (context) => {
     const out = join(folder, 'golden');
     await runPython(python as string, 'golden/generate.py', '--only', 'small', '--out', out);
     const [version] = (await readdir(out)).filter((name) => name.startsWith('torch-'));

@@ -8,6 +8,7 @@ import * as training from '../src/training/index.js';
 import { VERSION } from '../src/version.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
+import { SLOW } from './helpers/tiers.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -99,7 +100,7 @@ test('the library reaches for no file system, network or process', () => {
 const registry = spawnSync('npm', ['ping'], { timeout: 30_000 }).status === 0;
 if (!registry) console.warn('SKIPPED: the package cannot be installed, no npm registry answers');
 
-describe.skipIf(!registry)('the packed package, installed into an empty project', () => {
+describe.skipIf(!registry)('the packed package, installed into an empty project', SLOW, () => {
   const project = temporaryFolder();
 
   beforeAll(() => {

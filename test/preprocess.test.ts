@@ -7,7 +7,7 @@ import { preprocess, type RawImage, resizeAndCrop } from '../src/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
 
-const python = findPython('preprocessing against torchvision');
+const python = await findPython('preprocessing against torchvision');
 const { PTH2TFJS_SEED } = process.env;
 
 interface Case {

@@ -5,15 +5,17 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { convertCheckpoint, isPth2tfjsError, readGolden, verifyModel } from '../src/index.js';
+import { isPth2tfjsError, readGolden, verifyModel } from '../src/index.js';
 import { dequantize, QUANTIZATIONS, type Quantized, quantize } from '../src/tfjs/quantize.js';
+import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';
+import { SLOW, slowUnless } from './helpers/tiers.js';
 
-const python = findPython("float16 against PyTorch's");
+const python = await findPython("float16 against PyTorch's");
 const { PTH2TFJS_SEED } = process.env;
 const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
-const checkpoint = readFileSync(join(GOLDEN, 'googlenet.pth.gz'));
+const checkpoint = BUNDLED;
 const folder = temporaryFolder();
 
 /** What stock TensorFlow.js makes of stored weights. */
@@ -124,29 +126,36 @@ test.each(QUANTIZATIONS)('%s refuses what it cannot store, by name', (dtype) => 
 describe('a quantized model', () => {
   const convert = { imageSize: 64, transformInput: false };
   // float16 has the error that tolerance.ts derives for half precision; uint16 has a finer grid.
-  test.each([
+  const cases = [
     ['float16', 13.5e6, 5e-2],
     ['uint16', 13.5e6, 2e-2],
     ['uint8', 6.9e6, Infinity],
-  ] as const)('%s: smaller, with less accuracy', async (quantization, most, bound) => {
-    const { files, provenance } = await convertCheckpoint(checkpoint, { ...convert, quantization });
-    expect(files.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(most);
-    expect(provenance.quantization).toBe(quantization);
-    const golden = await readGolden(
-      readFileSync(join(GOLDEN, 'googlenet.64.layers.golden.pth.gz')),
+  ] as const;
+  for (const [quantization, most, bound] of cases) {
+    test(
+      `${quantization}: smaller, with less accuracy`,
+      slowUnless(quantization === 'uint16'),
+      async () => {
+        const { files, provenance } = await convertBundled({ ...convert, quantization });
+        expect(files.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(most);
+        expect(provenance.quantization).toBe(quantization);
+        const golden = await readGolden(
+          readFileSync(join(GOLDEN, 'googlenet.64.layers.golden.pth.gz')),
+        );
+        const logitsOnly = { ...golden, activations: new Map() };
+        const options = { checkpoint, tolerance: { rtol: bound } };
+        const { results, passed } = await verifyModel(files, logitsOnly, options);
+        expect(results[0]?.comparison.required.rtol).toBeGreaterThan(1e-4);
+        expect(passed).toBe(true);
+        const { diagnosis } = await verifyModel(files, logitsOnly, { checkpoint });
+        expect(diagnosis?.cause).toMatchObject({ id: 'quantized-weights' });
+        expect(diagnosis?.cause?.errorAfter).toBeLessThan(5e-5);
+      },
     );
-    const logitsOnly = { ...golden, activations: new Map() };
-    const options = { checkpoint, tolerance: { rtol: bound } };
-    const { results, passed } = await verifyModel(files, logitsOnly, options);
-    expect(results[0]?.comparison.required.rtol).toBeGreaterThan(1e-4);
-    expect(passed).toBe(true);
-    const { diagnosis } = await verifyModel(files, logitsOnly, { checkpoint });
-    expect(diagnosis?.cause).toMatchObject({ id: 'quantized-weights' });
-    expect(diagnosis?.cause?.errorAfter).toBeLessThan(5e-5);
-  });
+  }
 
   test('a shard of another length is refused', async () => {
-    const { files } = await convertCheckpoint(checkpoint, { ...convert, quantization: 'uint8' });
+    const { files } = await convertBundled({ ...convert, quantization: 'uint8' });
     const golden = await readGolden(
       readFileSync(join(GOLDEN, 'googlenet.64.layers.golden.pth.gz')),
     );
@@ -159,8 +168,8 @@ describe('a quantized model', () => {
   });
 });
 
-test('convert --quantize --golden shows what each choice costs', async () => {
-  const path = join(folder, 'net.pth.gz');
+test('convert --quantize --golden shows what each choice costs', SLOW, async () => {
+  const path = join(folder, 'net.pth');
   writeFileSync(path, checkpoint);
   const golden = join(GOLDEN, 'googlenet.64.layers.golden.pth.gz');
   const args = ['--no-transform-input', '--image-size', '64', '--golden', golden];

@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import { contiguousBytes } from '../src/checkpoint/tensor.js';
@@ -22,12 +22,13 @@ import {
   type StateDict,
   saveSafetensors,
 } from '../src/index.js';
-import { BUNDLED, bundledStateDict } from './helpers/bundled.js';
+import { BUNDLED, bundledStateDict, convertBundled } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { recordsOf, sha256 } from './helpers/digest.js';
 import { findSafetensors, runPython } from './helpers/python.js';
+import { SLOW } from './helpers/tiers.js';
 
-const python = findSafetensors('safetensors against the reference library');
+const python = await findSafetensors('safetensors against the reference library');
 const { PTH2TFJS_SEED } = process.env;
 const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
 const folder = temporaryFolder();
@@ -35,7 +36,7 @@ const recorded = join(GOLDEN, 'safetensors');
 const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
 const golden = (name: string) => join(GOLDEN, `googlenet.${name}golden.pth.gz`);
 const flat = join(folder, 'googlenet.safetensors');
-const original = gunzipSync(BUNDLED);
+const original = BUNDLED;
 
 const SCRIPT = 'test/helpers/safetensors.py';
 const read = (path: string) => new Uint8Array(readFileSync(path));
@@ -94,7 +95,7 @@ describe.skipIf(python === undefined)('the reference library', () => {
     expect(found).toEqual(recordsOf(tensors));
   });
 
-  it('writes networks and golden files that verify takes', async () => {
+  it('writes networks and golden files that verify takes', SLOW, async () => {
     const [network, goldenFile] = ['network', 'golden'].map((name) =>
       join(files, `${name}.safetensors`),
     ) as [string, string];
@@ -140,7 +141,7 @@ describe.skipIf(python === undefined)('the reference library', () => {
     expect(Math.min(good, bad)).toBeGreaterThan(20);
   });
 
-  it('writes the files in golden/safetensors again, byte by byte', async () => {
+  it('writes the files in golden/safetensors again, byte by byte', SLOW, async () => {
     const out = join(folder, 'again');
     const args = ['--only', 'safetensors_files', '--out', out];
     await runPython(python as string, 'golden/generate.py', ...args);
@@ -212,7 +213,7 @@ describe('a file that is cut or flipped', () => {
     }
   });
 
-  it('takes a header of millions of values for too much', async () => {
+  it('takes a header of millions of values for too much', SLOW, async () => {
     const text = `{"a":[${'0,'.repeat(5_000_000)}0]}`;
     const bytes = withHeader(base, () => text);
     await expect(readCheckpoint(bytes)).rejects.toMatchObject({ code: 'limit' });
@@ -226,9 +227,9 @@ describe('as input wherever a .pth is', () => {
   test.each([
     ['itself', read],
     ['gzipped', (path: string) => new Uint8Array(gzipSync(readFileSync(path)))],
-  ])('convert gives the same weights: %s', async (_, open) => {
+  ])('convert gives the same weights: %s', SLOW, async (_, open) => {
     const { files, provenance, tensors } = await convertCheckpoint(open(flat), plain);
-    const fromPickle = await convertCheckpoint(BUNDLED, plain);
+    const fromPickle = await convertBundled(plain);
     expect(shards(files)).toEqual(shards(fromPickle.files));
     expect(tensors).toBe(364);
     const { name, ...facts } = { ...provenance.source };
@@ -245,17 +246,27 @@ describe('as input wherever a .pth is', () => {
     expect(name).toBeNull();
   });
 
-  test('verify passes with the golden file of the checkpoint that it was made of, and no other', async () => {
-    const run = await pth2tfjs('verify', flat, '--golden', golden(''), '--no-transform-input');
-    expect(run).toMatchObject({ status: 0, stderr: '' });
-    expect(run.stdout).toMatch(/PASS: parity holds on wasm: 4 images/);
-    const other = join(folder, 'other.safetensors');
-    const digest = sha256(original);
-    const edit = (header: string) => header.replace(digest, digest.replace(/^./, 'x'));
-    writeFileSync(other, withHeader(read(flat), edit));
-    const refused = await pth2tfjs('verify', other, '--golden', golden(''), '--no-transform-input');
-    expectFailure(refused, 2, /made from another checkpoint/);
-  });
+  test(
+    'verify passes with the golden file of the checkpoint that it was made of, and no other',
+    SLOW,
+    async () => {
+      const run = await pth2tfjs('verify', flat, '--golden', golden(''), '--no-transform-input');
+      expect(run).toMatchObject({ status: 0, stderr: '' });
+      expect(run.stdout).toMatch(/PASS: parity holds on wasm: 4 images/);
+      const other = join(folder, 'other.safetensors');
+      const digest = sha256(original);
+      const edit = (header: string) => header.replace(digest, digest.replace(/^./, 'x'));
+      writeFileSync(other, withHeader(read(flat), edit));
+      const refused = await pth2tfjs(
+        'verify',
+        other,
+        '--golden',
+        golden(''),
+        '--no-transform-input',
+      );
+      expectFailure(refused, 2, /made from another checkpoint/);
+    },
+  );
 
   test('convert and inspect say what it is', async () => {
     const out = join(folder, 'model');
@@ -272,23 +283,28 @@ describe('as input wherever a .pth is', () => {
     expect(metadata.format).toBe('pt');
   });
 
-  test('classify and loadGoogLeNet, also where it starts with a brace as JSON does', async () => {
-    const photo = join(GOLDEN, 'photos', 'photo.jpg');
-    const args = [flat, photo, '--top', '1', '--no-transform-input', '--labels', 'imagenet'];
-    // As classify.test.ts has it from torchvision.
-    expect((await pth2tfjs('classify', ...args)).stdout).toContain('0.0441  spoonbill (129)');
-    const path = join(folder, 'brace.safetensors');
-    const pad = (text: string) => text.trimEnd().padEnd((Math.ceil(text.length / 256) << 8) + 0x7b);
-    writeFileSync(path, withHeader(read(flat), pad));
-    expect(read(path)[0]).toBe(0x7b);
-    const model = await loadGoogLeNet(path, { convert: plain });
-    expect(model.numClasses).toBe(1000);
-    model.dispose();
-  });
+  test(
+    'classify and loadGoogLeNet, also where it starts with a brace as JSON does',
+    SLOW,
+    async () => {
+      const photo = join(GOLDEN, 'photos', 'photo.jpg');
+      const args = [flat, photo, '--top', '1', '--no-transform-input', '--labels', 'imagenet'];
+      // As classify.test.ts has it from torchvision.
+      expect((await pth2tfjs('classify', ...args)).stdout).toContain('0.0441  spoonbill (129)');
+      const path = join(folder, 'brace.safetensors');
+      const pad = (text: string) =>
+        text.trimEnd().padEnd((Math.ceil(text.length / 256) << 8) + 0x7b);
+      writeFileSync(path, withHeader(read(flat), pad));
+      expect(read(path)[0]).toBe(0x7b);
+      const model = await loadGoogLeNet(path, { convert: plain });
+      expect(model.numClasses).toBe(1000);
+      model.dispose();
+    },
+  );
 });
 
 describe('convert', () => {
-  test('keeps transform_input, and comes to the same bytes the second time', async () => {
+  test('keeps transform_input, and comes to the same bytes the second time', SLOW, async () => {
     const noted = join(folder, 'noted.safetensors');
     const again = join(folder, 'again.safetensors');
     const run = await pth2tfjs('convert', checkpoint, noted, '--transform-input', '--json');
@@ -311,7 +327,7 @@ describe('convert', () => {
     expect(provenance.transformInput).toBe(false);
   });
 
-  test('takes the prefix off, and leaves out what torchvision does not have', async () => {
+  test('takes the prefix off, and leaves out what torchvision does not have', SLOW, async () => {
     const counter = await tensorsOf(read(join(recorded, 'state-dict.safetensors')));
     const wrapped = new Map([
       ['n_averaged', counter.get('1.num_batches_tracked') as never],
@@ -324,7 +340,7 @@ describe('convert', () => {
     expect(recordsOf(await tensorsOf(bytes))).toEqual(recordsOf(await bundledStateDict()));
   });
 
-  test('writes a folder unless the name ends in .safetensors', async () => {
+  test('writes a folder unless the name ends in .safetensors', SLOW, async () => {
     const out = join(folder, 'deep', 'folder');
     const run = await pth2tfjs('convert', checkpoint, out, '--format', 'safetensors', '--quiet');
     expect(run).toEqual({ status: 0, stdout: '', stderr: '' });
@@ -359,25 +375,29 @@ describe('convert', () => {
     }
   });
 
-  test('replaces a file only when forced, and leaves nothing behind when it fails', async () => {
-    const place = join(folder, 'place');
-    const out = join(place, 'x.safetensors');
-    mkdirSync(join(place, 'folder.safetensors'), { recursive: true });
-    writeFileSync(out, 'precious');
-    const convert = (...args: string[]) => pth2tfjs('convert', ...args, '--quiet');
-    expectFailure(await convert(checkpoint, out), 2, /is there already; choose .* --force/);
-    expectFailure(
-      await convert(checkpoint, join(place, 'folder.safetensors')),
-      2,
-      /is a folder, not a file/,
-    );
-    const broken = join(recorded, 'broken-cut-data.safetensors');
-    expectFailure(await convert(broken, out, '--force'), 2, /holds 1 bytes of data, where 2 are/);
-    expect(readFileSync(out, 'utf8')).toBe('precious');
-    expect((await convert(checkpoint, out, '--force')).status).toBe(0);
-    expectSameFiles(out, flat);
-    expectFailure(await convert(broken, join(place, 'y.safetensors')), 2, /bytes of data/);
-    expectFailure(await convert(checkpoint, join(place, 'none', 'z.safetensors')), 2, /ENOENT/);
-    expect(readdirSync(place).sort()).toEqual(['folder.safetensors', 'x.safetensors']);
-  });
+  test(
+    'replaces a file only when forced, and leaves nothing behind when it fails',
+    SLOW,
+    async () => {
+      const place = join(folder, 'place');
+      const out = join(place, 'x.safetensors');
+      mkdirSync(join(place, 'folder.safetensors'), { recursive: true });
+      writeFileSync(out, 'precious');
+      const convert = (...args: string[]) => pth2tfjs('convert', ...args, '--quiet');
+      expectFailure(await convert(checkpoint, out), 2, /is there already; choose .* --force/);
+      expectFailure(
+        await convert(checkpoint, join(place, 'folder.safetensors')),
+        2,
+        /is a folder, not a file/,
+      );
+      const broken = join(recorded, 'broken-cut-data.safetensors');
+      expectFailure(await convert(broken, out, '--force'), 2, /holds 1 bytes of data, where 2 are/);
+      expect(readFileSync(out, 'utf8')).toBe('precious');
+      expect((await convert(checkpoint, out, '--force')).status).toBe(0);
+      expectSameFiles(out, flat);
+      expectFailure(await convert(broken, join(place, 'y.safetensors')), 2, /bytes of data/);
+      expectFailure(await convert(checkpoint, join(place, 'none', 'z.safetensors')), 2, /ENOENT/);
+      expect(readdirSync(place).sort()).toEqual(['folder.safetensors', 'x.safetensors']);
+    },
+  );
 });

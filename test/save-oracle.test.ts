@@ -12,6 +12,7 @@ import { readCheckpoint, saveStateDict, stateDictMetadata } from '../src/index.j
 import { temporaryFolder } from './helpers/cli.js';
 import { findNewestPython, findPython, runPython } from './helpers/python.js';
 import { contents, expectSameBytes, rewrite } from './helpers/rewrite.js';
+import { SLOW } from './helpers/tiers.js';
 
 const SCRIPT = 'test/helpers/save-oracle.py';
 
@@ -25,16 +26,16 @@ const NEWER = 'newer.zip';
 
 const OLDEST = {
   which: 'the oldest PyTorch',
-  python: findPython('state dicts for the oldest PyTorch'),
+  python: await findPython('state dicts for the oldest PyTorch'),
   cases: inBoth([...PLAIN, 'googlenet', 'googlenet-aux']).toSorted(),
 };
 const NEWEST = {
   which: 'the newest PyTorch',
-  python: findNewestPython('state dicts for the newest PyTorch'),
+  python: await findNewestPython('state dicts for the newest PyTorch'),
   cases: [...inBoth(PLAIN), NEWER].toSorted(),
 };
 
-describe.each([OLDEST, NEWEST])('what $which saves', ({ which, python, cases }) => {
+describe.each([OLDEST, NEWEST])('what $which saves', SLOW, ({ which, python, cases }) => {
   const folder = temporaryFolder();
   const itWithPython = python === undefined ? it.skip : it;
 

@@ -5,16 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  compareLogits,
-  convertCheckpoint,
-  DEFAULT_RTOL,
-  type Golden,
-  readGolden,
-} from '../src/index.js';
-import { BUNDLED, bundledConvolutions } from './helpers/bundled.js';
+import { compareLogits, DEFAULT_RTOL, type Golden, readGolden } from '../src/index.js';
+import { bundledConvolutions, convertBundled } from './helpers/bundled.js';
 import { GOLDEN } from './helpers/cli.js';
-import { channelsLast, runStockLoader, type StockReport } from './helpers/stock.js';
+import { channelsLast, type StockReport, startStockLoader } from './helpers/stock.js';
+
+const runStockLoader = startStockLoader();
 
 /** All that the model may consist of: layers that every TensorFlow.js and every Keras has. */
 const STANDARD_LAYERS = [
@@ -39,7 +35,7 @@ describe.each([
   beforeAll(async () => {
     golden = await readGolden(readFileSync(join(GOLDEN, name)));
     const options = { transformInput, imageSize: golden.shape[2] };
-    const { files } = await convertCheckpoint(BUNDLED, options);
+    const { files } = await convertBundled(options);
     report = await runStockLoader(files, channelsLast(golden));
   });
 

@@ -3,7 +3,7 @@ import { measureModules } from '../src/googlenet/summary.js';
 import { summary } from '../src/index.js';
 import { findPython, runPython } from './helpers/python.js';
 
-const python = findPython('shapes and multiply-accumulates against PyTorch');
+const python = await findPython('shapes and multiply-accumulates against PyTorch');
 
 describe.skipIf(python === undefined).each([
   [224, 1000, 'aux'],

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { readNvidiaGPUs } from '../cli/nvidia.js';
 import { temporaryFolder } from './helpers/cli.js';
+import { SLOW } from './helpers/tiers.js';
 
 const { PTH2TFJS_TFJS_NODE: folder } = process.env;
 if (!folder) {
@@ -60,7 +61,7 @@ describe.skipIf(!folder)("TensorFlow's C library", () => {
   test.each([
     [['tensorflow', 'cuda'], 'cuda'],
     [['cuda', 'tensorflow'], 'tensorflow'],
-  ])('of one package is not taken for the other’s: %s', async (backends, second) => {
+  ])('of one package is not taken for the other’s: %s', SLOW, async (backends, second) => {
     const { results } = await verifyOn(...backends);
     expect(results[1].error).toMatch(new RegExp(`backend ${second} .*was loaded before`));
   });

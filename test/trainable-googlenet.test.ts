@@ -13,6 +13,7 @@ import {
 } from '../src/training/index.js';
 import { bundledStateDict } from './helpers/bundled.js';
 import { recordOf } from './helpers/digest.js';
+import { SLOW } from './helpers/tiers.js';
 
 const CLASSES = 3;
 const IMAGES = 4;
@@ -53,7 +54,7 @@ async function changed(net: TrainableGoogLeNet, before: ReadonlyMap<string, stri
     .map(([key]) => key);
 }
 
-test('model.fit takes the step of one’s own loop: dropout, statistics and all', async () => {
+test('model.fit takes the step of one’s own loop: dropout, statistics and all', SLOW, async () => {
   const [looped, fitted] = [small(), small()];
   step(looped);
   fitted.model.compile({ optimizer: tf.train.momentum(0.01, 0.9), loss: fitted.losses });
@@ -69,7 +70,7 @@ describe('dropout', () => {
       Object.values(net.forward(images, { training: true })).map((head) => head.dataSync()),
     );
 
-  test('with a seed is the same whenever it is repeated, and another in each batch', () => {
+  test('with a seed is the same whenever it is repeated, and another in each batch', SLOW, () => {
     const [one, same] = [small(), small()];
     const first = logitsOf(one);
     expect(logitsOf(same)).toEqual(first);
@@ -101,7 +102,7 @@ describe('frozen modules', () => {
     expect([...before.keys()].filter((key) => !moved.has(key))).toEqual(kept);
   });
 
-  test('are trained again when others are frozen in their place', async () => {
+  test('are trained again when others are frozen in their place', SLOW, async () => {
     const net = small();
     net.freeze(['conv1']);
     net.freeze([]);
@@ -163,7 +164,7 @@ describe('a state dict', () => {
     }
   });
 
-  test('without auxiliary heads is refused, or taken but for them', async () => {
+  test('without auxiliary heads is refused, or taken but for them', SLOW, async () => {
     const net = small();
     const bare = without(/^aux/);
     const aux = [...published.keys()].filter((key) => /^aux/.test(key));
@@ -188,7 +189,7 @@ describe('a state dict', () => {
     }
   });
 
-  test('that lacks a tensor, has one more, or other kernels is refused', async () => {
+  test('that lacks a tensor, has one more, or other kernels is refused', SLOW, async () => {
     const net = small({ auxLogits: false, numClasses: 1000, branch3Kernel: 5 });
     const key = 'inception4b.branch2.0.bn.running_var';
     await expectRefusal(net, without(/^aux|inception4b.branch2.0.bn.running_var/), {
@@ -216,7 +217,7 @@ describe('blocks of one’s own', () => {
         ) as SymbolicTensor,
   };
 
-  test('are trained, each parameter of them', async () => {
+  test('are trained, each parameter of them', SLOW, async () => {
     const net = small({ blocks });
     // A convolution has no weights but kernel and bias: nine blocks, three convolutions, three heads.
     expect(net.variables).toHaveLength(2 * (9 + 3 + 3));
@@ -244,7 +245,7 @@ describe('blocks of one’s own', () => {
 });
 
 describe('memory', () => {
-  test('is the same after each step, and given back at the end', async () => {
+  test('is the same after each step, and given back at the end', SLOW, async () => {
     const optimizer = tf.train.momentum(0.01, 0.9);
     const before = tf.memory().numTensors;
     const net = googlenet({ numClasses: CLASSES, imageSize: 15, seed: 1 });

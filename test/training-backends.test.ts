@@ -9,6 +9,7 @@ import { type BackendName, prepareBackend } from '../src/tfjs/backends.js';
 import { GRADIENT_KERNELS } from '../src/training/gradient-kernels.js';
 import { googlenet, googlenetLoss, type TrainableGoogLeNet } from '../src/training/index.js';
 import { GOLDEN } from './helpers/cli.js';
+import { SLOW } from './helpers/tiers.js';
 import { trainAlike } from './helpers/train-alike.js';
 import { expectParity } from './helpers/training-parity.js';
 import { readTraining } from './helpers/training-record.js';
@@ -84,14 +85,18 @@ describe('the kernels', () => {
 
 /** After the kernels, since tfjs-node brings all backends along. wasm has training.test.ts. */
 describe.each(['cpu', 'tensorflow', 'webgpu'] as const)('on %s', (name) => {
-  test.skipIf(skipped[name])('a step is that of PyTorch', { timeout: 400_000 }, async () => {
-    Object.assign(process.env, VULKAN_ENV);
-    const backend = await prepareBackend(name, { importPackage });
-    expect(lackingOn(tf.getBackend())).toEqual([]);
-    const theirs = await readTraining(readFileSync(join(GOLDEN, 'training.pth.gz')));
-    const ours = await trainAlike(theirs, 1).finally(backend.stop);
-    expectParity(ours, theirs);
-  });
+  test.skipIf(skipped[name])(
+    'a step is that of PyTorch',
+    { ...SLOW, timeout: 400_000 },
+    async () => {
+      Object.assign(process.env, VULKAN_ENV);
+      const backend = await prepareBackend(name, { importPackage });
+      expect(lackingOn(tf.getBackend())).toEqual([]);
+      const theirs = await readTraining(readFileSync(join(GOLDEN, 'training.pth.gz')));
+      const ours = await trainAlike(theirs, 1).finally(backend.stop);
+      expectParity(ours, theirs);
+    },
+  );
 });
 
 function lackingOn(backend: string): string[] {

@@ -1,9 +1,8 @@
 /**
  * Parity of training with PyTorch: outputs, losses, gradients of every parameter, and what steps of SGD make of
  * every parameter and running statistic. Of the network in golden/; and where there is a PyTorch, of random
- * ones, every run others.
+ * ones.
  */
-import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Tensor, tensor2d, tensor4d, tidy } from '@tensorflow/tfjs-core';
@@ -18,6 +17,8 @@ import { toNCHW, toNHWC } from '../src/verify/layers.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { mixText, uniform } from './helpers/hashed.js';
 import { findPython, runPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
+import { SLOW } from './helpers/tiers.js';
 import { type Trained, trainAlike } from './helpers/train-alike.js';
 import { expectParity, PARITY } from './helpers/training-parity.js';
 import { readTraining, type Training } from './helpers/training-record.js';
@@ -26,8 +27,15 @@ import { readTraining, type Training } from './helpers/training-record.js';
 const NAMES = ['as-published', 'transformed', 'paper-kernels', 'smallest'];
 
 const golden = () => readFile(join(GOLDEN, 'training.pth.gz'));
-const { PTH2TFJS_SEED } = process.env;
-const python = findPython('training beside a live PyTorch');
+/** Seeds that were tried out, and which batches of the case `smallest` are clear of kinks then. */
+const TRIED: ReadonlyMap<number, readonly number[]> = new Map([
+  [1, [44, 415]],
+  [2, [137, 738]],
+  [3, [180, 957]],
+  [4, [43, 1410]],
+]);
+
+const python = await findPython('training beside a live PyTorch');
 
 beforeAll(async () => {
   await prepareBackend('wasm');
@@ -37,18 +45,17 @@ describe('the network in golden/', () => {
   testParity(golden);
 });
 
-describe.skipIf(python === undefined)('a random network by torchvision', () => {
-  const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
+describe.skipIf(python === undefined)('a random network by torchvision', SLOW, () => {
+  const seed = drawSeed('training-oracle.py', [...TRIED.keys()]);
   const folder = temporaryFolder();
 
-  beforeAll(async () => {
-    console.info(`training-oracle.py draws its networks from PTH2TFJS_SEED=${seed}`);
-    const args = ['--seed', String(seed), '--out', folder];
-    await runPython(python as string, 'test/helpers/training-oracle.py', ...args);
-  });
-
   describe.each(NAMES)('%s', (name) => {
-    testParity(() => readFile(join(folder, `${name}.pth`)));
+    testParity(async () => {
+      const likely = (TRIED.get(seed) ?? []).map(String);
+      const args = [name, '--seed', String(seed), '--out', folder, '--likely', ...likely];
+      await runPython(python as string, 'test/helpers/training-oracle.py', ...args);
+      return readFile(join(folder, `${name}.pth`));
+    });
   });
 });
 

@@ -11,11 +11,18 @@ export type FloatDType = (typeof FLOAT_DTYPES)[number];
  */
 export function fromFloat32(values: Float32Array, dtype: DType): ArrayBufferView {
   if (dtype === 'float32') return values;
-  if (dtype === 'float64') return Float64Array.from(values);
+  if (dtype === 'float64') return new Float64Array(values);
   const words = new Uint32Array(values.slice().buffer);
-  if (dtype === 'float16') return Uint16Array.from(words, toHalf);
-  if (dtype === 'bfloat16') return Uint16Array.from(words, toBfloat16);
+  if (dtype === 'float16') return rounded(words, toHalf);
+  if (dtype === 'bfloat16') return rounded(words, toBfloat16);
   throw new Pth2tfjsError('usage', `float32 numbers cannot be written as ${dtype}`);
+}
+
+/** A loop, since `Uint16Array.from` takes five times as long. */
+function rounded(words: Uint32Array, round: (word: number) => number): Uint16Array {
+  const out = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) out[i] = round(words[i] as number);
+  return out;
 }
 
 /** A float32's bits as those of the nearest half, half to even. */

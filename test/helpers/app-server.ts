@@ -15,12 +15,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32, gunzipSync } from 'node:zlib';
 import type { TestProject } from 'vitest/node';
 import { decodeImage } from '../../cli/decode-image.js';
 import { type ConvertOptions, convertCheckpoint, type NamedBytes } from '../../src/index.js';
 
 const GOLDEN = fileURLToPath(new URL('../../golden/', import.meta.url));
 const golden = (path: string): Uint8Array => readFileSync(join(GOLDEN, path));
+
+const CHECKPOINT = gunzipSync(golden('googlenet.pth.gz'));
 
 const VARIANTS: Readonly<Record<string, ConvertOptions>> = {
   layers: {},
@@ -31,8 +34,8 @@ const VARIANTS: Readonly<Record<string, ConvertOptions>> = {
 const converted = new Map<string, Promise<readonly NamedBytes[]>>();
 
 async function convert(variant: string): Promise<readonly NamedBytes[]> {
-  const options = { imageSize: 64, transformInput: false, ...VARIANTS[variant] };
-  return (await convertCheckpoint(golden('googlenet.pth.gz'), options)).files;
+  const options = { imageSize: 64, transformInput: false, crc32, ...VARIANTS[variant] };
+  return (await convertCheckpoint(CHECKPOINT, options)).files;
 }
 
 function filesOf(variant: string): Promise<readonly NamedBytes[]> {

@@ -1,15 +1,29 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { inject } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/index.js';
 import type { StateDict } from '../../src/checkpoint/tensor.js';
-import { GOLDEN } from './cli.js';
+import { type Conversion, type ConvertOptions, convertCheckpoint } from '../../src/index.js';
 
-/** The bundled checkpoint, gzipped, as it lies in the golden folder. */
-export const BUNDLED = readFileSync(join(GOLDEN, 'googlenet.pth.gz'));
+/** The path of the bundled checkpoint as PyTorch wrote it: the golden folder has it gzipped. */
+export const CHECKPOINT = inject('checkpoint');
+
+/** The same checkpoint's bytes. */
+export const BUNDLED = readFileSync(CHECKPOINT);
+
+const conversions = new Map<string, Promise<Conversion>>();
+
+/** It converted, once for the same options in a file of tests; what it gives must be left as it is. */
+export function convertBundled(options: ConvertOptions): Promise<Conversion> {
+  const key = JSON.stringify(Object.entries(options).sort());
+  const conversion = conversions.get(key) ?? convertCheckpoint(BUNDLED, { crc32, ...options });
+  conversions.set(key, conversion);
+  return conversion;
+}
 
 /** Its 364 tensors, as PyTorch saved them. */
 export async function bundledStateDict(): Promise<StateDict> {
-  return (await readCheckpoint(BUNDLED)).value as StateDict;
+  return (await readCheckpoint(BUNDLED, { crc32 })).value as StateDict;
 }
 
 /** Names of the modules in PyTorch that hold a convolution of the main network. */

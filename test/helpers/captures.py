@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checkpoints, photographs, and what PyTorch gives for them, without capture.py: `captures.py DIR`.
+"""Checkpoints, photographs, and what PyTorch gives for them, without capture.py: `captures.py DIR PART`, where the
+part `photographs` comes before the others.
 
 The weights are those of golden/googlenet.pth.gz, wrapped in the ways that people save theirs.
 Where the name of a case is `x`, DIR gets the checkpoint `x.pth` (or `x.pth.gz`) and the truth
@@ -123,16 +124,23 @@ def distance(checkpoint, golden):
     return ((record["logits"] - reference).norm() / reference.norm()).item()
 
 
+PARTS = {
+    "photographs": photographs,
+    "parallel": write_parallel,
+    "half": write_half,
+    "paper": write_paper,
+    "odd": write_odd,
+}
+
+
 @torch.no_grad()
 def main():
     if sys.argv[1] == "--distance":
         print(distance(*sys.argv[2:]))
         return
     torch.manual_seed(3)
-    folder = Path(sys.argv[1])
-    photographs(folder)
-    for write in (write_parallel, write_half, write_paper, write_odd):
-        write(folder)
+    folder, part = sys.argv[1:]
+    PARTS[part](Path(folder))
 
 
 if __name__ == "__main__":

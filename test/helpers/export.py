@@ -1,7 +1,8 @@
 """Checkpoints of GoogLeNet for export.test.ts, and PyTorch's view of what came back.
 
-    export.py make DIR [--seed N]     writes the checkpoints of CASES, and input.pth
-    export.py check DIR               compares NAME.zip.pth and NAME.legacy.pth with NAME.pth: prints one line each
+    export.py cases DIR               prints the names of the checkpoints that it makes
+    export.py make DIR NAME --seed N  writes NAME.pth, and input.pth
+    export.py check DIR NAME          compares NAME.zip.pth and NAME.legacy.pth with NAME.pth: prints one line each
     export.py logits DIR NAME OTHER   prints how far OTHER's logits are from NAME's, relatively
     export.py run DIR NAME            prints the logits for NAME.json, {"shape": [...], "images": NHWC}, as JSON
 """
@@ -65,10 +66,9 @@ CASES = {
 }
 
 
-def make(folder, seed):
+def make(folder, name, seed):
     torch.manual_seed(seed)
-    for name, build in CASES.items():
-        torch.save(build().state_dict(), os.path.join(folder, f"{name}.pth"))
+    torch.save(CASES[name]().state_dict(), os.path.join(folder, f"{name}.pth"))
     torch.save(torch.randn(4, 3, 64, 64), os.path.join(folder, "input.pth"))
 
 
@@ -106,13 +106,12 @@ def difference(expected, found):
     return None
 
 
-def check(folder):
-    for name in CASES:
-        expected = load(folder, name)
-        for container in ("zip", "legacy"):
-            found = load(folder, f"{name}.{container}")
-            fitting(copy.copy(found))
-            print(f"{name} {container}: {difference(expected, found) or 'the same'}")
+def check(folder, name):
+    expected = load(folder, name)
+    for container in ("zip", "legacy"):
+        found = load(folder, f"{name}.{container}")
+        fitting(copy.copy(found))
+        print(f"{container}: {difference(expected, found) or 'the same'}")
 
 
 def logits(folder, name, other):
@@ -132,15 +131,17 @@ def run(folder, name):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["make", "check", "logits", "run"])
+    parser.add_argument("action", choices=["cases", "make", "check", "logits", "run"])
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    if args.action == "make":
-        make(args.folder, args.seed)
+    if args.action == "cases":
+        print("\n".join(CASES))
+    elif args.action == "make":
+        make(args.folder, *args.names, args.seed)
     elif args.action == "check":
-        check(args.folder)
+        check(args.folder, *args.names)
     elif args.action == "run":
         run(args.folder, *args.names)
     else:

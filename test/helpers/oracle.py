@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Random GoogLeNets by torchvision, with the logits that PyTorch gives: `oracle.py --seed N --out DIR`.
+"""Random GoogLeNets by torchvision, with the logits that PyTorch gives: `oracle.py CASE... --seed N --out DIR`.
 
-For each case it writes a checkpoint and a golden file, and `cases.json` tells what is in them. The
-networks are random but sound: every layer passes signal on, and rounding does not grow on the way,
-so that a small difference of logits means a fault and not bad luck.
+For each case it writes a checkpoint and a golden file, and `CASE.json` tells what is in them; without any it
+prints their names. The networks are random but sound: every layer passes signal on, and rounding does not
+grow on the way, so that a small difference of logits means a fault and not bad luck.
 """
 
 import argparse
@@ -324,14 +324,20 @@ def save(value, path, legacy):
 
 
 def main():
+    names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(names))
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if not options.cases:
+        print("\n".join(names))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
-    records = [write(case, index, options.seed, options.out) for index, case in enumerate(CASES)]
-    document = {"torch": torch.__version__, "seed": options.seed, "cases": records}
-    (options.out / "cases.json").write_text(json.dumps(document, indent=1))
+    for name in options.cases:
+        index = names.index(name)
+        record = write(CASES[index], index, options.seed, options.out)
+        (options.out / f"{name}.json").write_text(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

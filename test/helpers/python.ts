@@ -1,48 +1,42 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
+import { PYTHON_ENV, type PythonRequest, type PythonRun } from './python-host.js';
 
-/** A program's end and all it printed. */
-export interface PythonRun {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type { PythonRun } from './python-host.js';
 
 /**
  * A Python with torchvision: the one that `PTH2TFJS_PYTHON` names, else Debian's, else the first on
  * PATH. One that is asked for by name must have it; without any, a warning says what is skipped.
  * @param purpose what cannot be tested without it
  */
-export function findPython(purpose: string): string | undefined {
+export async function findPython(purpose: string): Promise<string | undefined> {
   const { PTH2TFJS_PYTHON: named } = process.env;
-  const found = (named ? [named] : ['/usr/bin/python3', 'python3']).find(hasTorchvision);
-  if (found === undefined && named)
-    throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
-  if (found === undefined) {
-    console.warn(
-      `SKIPPED: ${purpose}, for want of torchvision; on Debian: apt-get install python3-torch python3-torchvision`,
-    );
+  for (const python of named ? [named] : ['/usr/bin/python3', 'python3']) {
+    if ((await packagesOf(python)).includes('torchvision')) return python;
   }
-  return found;
+  if (named) throw new Error(`${named} (PTH2TFJS_PYTHON) has no torchvision`);
+  console.warn(
+    `SKIPPED: ${purpose}, for want of torchvision; on Debian: apt-get install python3-torch python3-torchvision`,
+  );
+  return undefined;
 }
 
 /**
  * A Python with the newest PyTorch, which `PTH2TFJS_PYTHON_NEWEST` names; without, a warning says what
  * is skipped. It need not have torchvision.
  */
-export function findNewestPython(purpose: string): string | undefined {
+export async function findNewestPython(purpose: string): Promise<string | undefined> {
   const { PTH2TFJS_PYTHON_NEWEST: named } = process.env;
   if (!named) {
     const how = 'PTH2TFJS_PYTHON_NEWEST names no Python';
     console.warn(`SKIPPED: ${purpose}, for ${how}`);
     return undefined;
   }
-  if (spawnSync(named, ['-c', 'import torch']).status === 0) return named;
+  if ((await packagesOf(named)).includes('torch')) return named;
   throw new Error(`${named} (PTH2TFJS_PYTHON_NEWEST) has no torch`);
-}
-
-function hasTorchvision(command: string): boolean {
-  return spawnSync(command, ['-c', 'import torch, torchvision']).status === 0;
 }
 
 /**
@@ -50,10 +44,10 @@ function hasTorchvision(command: string): boolean {
  * is skipped.
  * @param purpose what cannot be tested without it
  */
-export function findSafetensors(purpose: string): string | undefined {
-  const python = findPython(purpose);
+export async function findSafetensors(purpose: string): Promise<string | undefined> {
+  const python = await findPython(purpose);
   if (python === undefined) return undefined;
-  if (spawnSync(python, ['-c', 'import safetensors.torch']).status === 0) return python;
+  if ((await packagesOf(python)).includes('safetensors.torch')) return python;
   console.warn(
     `SKIPPED: ${purpose}, for want of the package safetensors; pip install --target DIR safetensors, and set PYTHONPATH=DIR`,
   );
@@ -65,14 +59,19 @@ export function scriptPath(script: string): string {
   return fileURLToPath(new URL(`../../${script}`, import.meta.url));
 }
 
-/** Runs Python, which must leave no compiled files beside a script. */
-export function startPython(python: string, ...args: readonly string[]): Promise<PythonRun> {
+/** Runs Python as one types it, a new process; it must leave no compiled files beside a script. */
+export function spawnPython(python: string, ...args: readonly string[]): Promise<PythonRun> {
   return new Promise((resolve) => {
-    const options = { maxBuffer: 2 ** 26 };
+    const options = { maxBuffer: 2 ** 26, env: PYTHON_ENV };
     const child = execFile(python, ['-B', ...args], options, (_, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr });
     });
   });
+}
+
+/** The same, a process forked from one that has imported PyTorch already. */
+export async function startPython(python: string, ...args: readonly string[]): Promise<PythonRun> {
+  return (await ask({ python, args })) as PythonRun;
 }
 
 /** Runs a script of the package, which must succeed; returns what it printed. */
@@ -84,4 +83,24 @@ export async function runPython(
   const run = await startPython(python, scriptPath(script), ...args);
   if (run.status === 0) return run.stdout;
   throw new Error(`${script} ended with ${run.status}: ${run.stderr}`);
+}
+
+async function packagesOf(python: string): Promise<readonly string[]> {
+  return (await ask({ python })) as readonly string[];
+}
+
+/** Unlike `fetch`, this waits for as long as it takes. */
+function ask(question: PythonRequest): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const port = inject('pythonHost');
+    const asked = request(
+      { host: '127.0.0.1', port, method: 'POST', agent: false },
+      async (response) => {
+        const answer = await text(response);
+        if (response.statusCode === 200) resolve(JSON.parse(answer));
+        else reject(new Error(answer));
+      },
+    );
+    asked.on('error', reject).end(JSON.stringify(question));
+  });
 }

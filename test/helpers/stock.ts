@@ -1,14 +1,16 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { afterAll } from 'vitest';
 import type { Golden, NamedBytes } from '../../src/index.js';
+import { temporaryFolder } from './cli.js';
 
 /** What stock-loader.mjs tells of a model. */
 export interface StockReport {
@@ -20,19 +22,31 @@ export interface StockReport {
   readonly metadata: { readonly pth2tfjs: Readonly<Record<string, unknown>> };
 }
 
-/** Loads a model over HTTP and runs it, in a process that has nothing but TensorFlow.js. */
-export async function runStockLoader(
+/** Runs a model on images: NHWC, as the model takes them. */
+export type StockLoader = (
   files: readonly NamedBytes[],
   images: Float32Array | Uint8Array,
-): Promise<StockReport> {
-  const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-stock-'));
-  try {
+) => Promise<StockReport>;
+
+/** A process that has nothing but TensorFlow.js, for all tests of a file: it loads models over HTTP and runs them. */
+export function startStockLoader(): StockLoader {
+  const folder = temporaryFolder();
+  const child = spawn(process.execPath, [pathOf('stock-loader.mjs')]);
+  const problems = text(child.stderr);
+  const reports = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  afterAll(() => {
+    child.kill();
+  });
+  return async (files, images) => {
     const path = join(folder, 'images.bin');
     await writeFile(path, images);
-    return (await runStock('stock-loader.mjs', files, path)) as StockReport;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+    return served(files, async (url) => {
+      child.stdin.write(`${JSON.stringify({ url, path })}\n`);
+      const { value, done } = await reports.next();
+      if (done) throw new Error(await problems);
+      return JSON.parse(value) as StockReport;
+    });
+  };
 }
 
 /** What stock-trainer.mjs tells. */
@@ -53,29 +67,32 @@ export async function runStockTrainer(
   files: readonly NamedBytes[],
   outFolder: string,
 ): Promise<StockTraining> {
-  return (await runStock('stock-trainer.mjs', files, outFolder)) as StockTraining;
+  return served(files, async (url) => {
+    const args = [pathOf('stock-trainer.mjs'), url, outFolder];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 26 });
+    return JSON.parse(stdout) as StockTraining;
+  });
 }
 
-async function runStock(
-  script: string,
+/** Does something with the URL of a model.json, while there is one. */
+async function served<T>(
   files: readonly NamedBytes[],
-  path: string,
-): Promise<unknown> {
+  use: (url: string) => Promise<T>,
+): Promise<T> {
   const server = createServer(({ url = '' }, response) => {
     const bytes = files.find(({ name }) => `/${name}` === url)?.bytes;
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
   });
   try {
     await once(server.listen(0, '127.0.0.1'), 'listening');
-    const file = fileURLToPath(new URL(script, import.meta.url));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.json`;
-    const options = { maxBuffer: 2 ** 26 };
-    const { stdout } = await promisify(execFile)(process.execPath, [file, url, path], options);
-    return JSON.parse(stdout);
+    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/model.json`);
   } finally {
+    server.closeAllConnections();
     server.close();
   }
 }
+
+const pathOf = (script: string) => fileURLToPath(new URL(script, import.meta.url));
 
 /** The images of a golden file as NHWC, reordered here without the package's help. */
 export function channelsLast({

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Random GoogLeNets by torchvision, trained by PyTorch: `training-oracle.py --seed N --out DIR`, a file for each case."""
+"""Random GoogLeNets by torchvision, trained by PyTorch: `training-oracle.py CASE --seed N --out DIR` writes CASE.pth.
+
+`--likely N...` are numbers of batches that may be clear of kinks: to find them takes a minute.
+"""
 
 import argparse
 import sys
@@ -21,13 +24,15 @@ CASES = (
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    cases = {case.name: case for case in CASES}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("case", choices=cases)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--likely", type=int, nargs="*", default=[])
     options = parser.parse_args()
-    for case in CASES:
-        record, _ = train(case, options.seed)
-        torch.save(record, options.out / f"{case.name}.pth")
+    record, _ = train(cases[options.case], options.seed, options.likely)
+    torch.save(record, options.out / f"{options.case}.pth")
 
 
 if __name__ == "__main__":
