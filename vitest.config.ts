@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import type { BrowserCommand } from 'vitest/node';
 import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromium.js';
+import LongestFirst from './test/helpers/longest-first.js';
 
 /** The app API: the same tests in Node and, on each backend, in Chromium. */
 const APP = 'test/app.test.ts';
@@ -61,6 +62,7 @@ export default defineConfig({
   test: {
     projects: CHROMIUM === undefined ? [node] : [node, browsers],
     tags: [{ name: 'slow', description: 'Left to `npm run test:all`.' }],
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/helpers/cost-reporter.ts'],
   },
 });

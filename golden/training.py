@@ -219,32 +219,44 @@ def compared(precise, single, allowed=None):
 # ---------------------------------------------------------------- files
 
 
-GOLDEN = Case("training", 15, 16, steps=3)
+CASES = {
+    "training.pth.gz": Case("training", 15, 16, steps=3),
+    "training.once.pth.gz": Case("once", 15, 8),
+}
+"""The second is for backends that take half a minute a step."""
+
 SEED = 1378
 
 PROJECTIONS = 16
 
 
 def generate(manifest):
-    """Write the training of one network, small enough to be kept: what can be drawn again is left out, and
-    of gradients and changes there are sketches."""
     torch.set_num_threads(1)
     manifest.begin("training")
-    record, draws = train(GOLDEN, SEED)
+    for name in CASES:
+        write(manifest, name)
+
+
+def write(manifest, name):
+    """Write the training of one network, small enough to be kept: what can be drawn again is left out, and
+    of gradients and changes there are sketches."""
+    case = CASES[name]
+    record, draws = train(case, SEED)
     initial = record["initial"]
     record["initial"] = {
         "seed": SEED,
-        "images": GOLDEN.images,
+        "images": case.images,
         "draws": torch.cat([draws[key] for key in initial if key in draws]).to(torch.uint8),
         "running_mean": torch.cat([tensor for key, tensor in initial.items() if key.endswith("running_mean")]),
         "running_var": torch.cat([tensor for key, tensor in initial.items() if key.endswith("running_var")]),
     }
     for step in record["steps"]:
         del step["images"], step["labels"]
-        for name in ("gradients", "changes"):
-            step[name]["values"] = sketches(step[name]["values"])
-    record["pools"] = torch.stack([F.adaptive_avg_pool2d(plane(size), 4) for size in range(1, 31)])
-    add(manifest, "training.pth.gz", record)
+        for kept in ("gradients", "changes"):
+            step[kept]["values"] = sketches(step[kept]["values"])
+    if case.steps > 1:
+        record["pools"] = torch.stack([F.adaptive_avg_pool2d(plane(size), 4) for size in range(1, 31)])
+    add(manifest, name, record)
 
 
 def plane(size):

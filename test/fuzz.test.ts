@@ -35,6 +35,7 @@ import {
   text,
   tuple,
 } from './helpers/pickle-writer.js';
+import { drawSeed } from './helpers/seed.js';
 import { SLOW } from './helpers/tiers.js';
 import {
   checkpointZip,
@@ -44,6 +45,8 @@ import {
   writeZip,
   zipParts,
 } from './helpers/zip-writer.js';
+
+fc.configureGlobal({ seed: drawSeed('fuzz.test.ts') });
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAX_FILE_BYTES = 8192;

@@ -6,6 +6,9 @@ import { OpaqueObject, OrderedDict } from '../src/checkpoint/inert.js';
 import { TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
 import { isPth2tfjsError } from '../src/errors.js';
 import { ELEMENTS } from './helpers/pickle-writer.js';
+import { drawSeed } from './helpers/seed.js';
+
+fc.configureGlobal({ seed: drawSeed('globals.test.ts') });
 
 const CALLABLE = [...ALLOWED_GLOBALS].flatMap(([name, { call }]) =>
   call === undefined ? [] : [{ name, call }],

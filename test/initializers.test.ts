@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -9,9 +8,9 @@ import { prepareBackend } from '../src/tfjs/backends.js';
 import { type GoogLeNetOptions, googlenet } from '../src/training/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
 import { SLOW } from './helpers/tiers.js';
 
-const { PTH2TFJS_SEED } = process.env;
 const python = await findPython('initial weights beside those of a live PyTorch');
 
 /** Tensors with their numbers, but at most 100,000 of them. */
@@ -32,11 +31,10 @@ beforeAll(async () => {
 });
 
 describe.skipIf(python === undefined)('every tensor starts as in PyTorch', SLOW, () => {
-  const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
+  const seed = drawSeed('initializers-oracle.py');
   const folder = temporaryFolder();
 
   beforeAll(async () => {
-    console.info(`initializers-oracle.py draws from PTH2TFJS_SEED=${seed}`);
     const args = ['--seed', String(seed), '--out', folder];
     await runPython(python as string, 'test/helpers/initializers-oracle.py', ...args);
   });

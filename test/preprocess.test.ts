@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -6,9 +5,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { preprocess, type RawImage, resizeAndCrop } from '../src/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
+
+fc.configureGlobal({ seed: drawSeed('preprocess.test.ts') });
 
 const python = await findPython('preprocessing against torchvision');
-const { PTH2TFJS_SEED } = process.env;
 
 interface Case {
   readonly width: number;
@@ -40,7 +41,7 @@ describe('images that torchvision prepared once', () => {
 });
 
 (python === undefined ? describe.skip : describe)('images that torchvision prepares now', () => {
-  const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
+  const seed = drawSeed('preprocess.py');
   const folder = temporaryFolder();
   let cases: readonly Case[] = [];
 
@@ -55,7 +56,7 @@ describe('images that torchvision prepared once', () => {
     for (const [index, { width, height, imageSize }] of cases.entries()) {
       const read = (name: string) => readFileSync(join(folder, `${index}.${name}`));
       const image = { data: read('pixels'), width, height };
-      const context = `${width}x${height} for ${imageSize}, PTH2TFJS_SEED=${seed}`;
+      const context = `${width}x${height} for ${imageSize}`;
       const cropped = resizeAndCrop(image, { imageSize });
       expect(Buffer.compare(cropped, read('cropped')), context).toBe(0);
       const input = Buffer.from(preprocess(image, { imageSize }).buffer);

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -10,11 +9,11 @@ import { dequantize, QUANTIZATIONS, type Quantized, quantize } from '../src/tfjs
 import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
 import { SLOW, slowUnless } from './helpers/tiers.js';
 
 const python = await findPython("float16 against PyTorch's");
-const { PTH2TFJS_SEED } = process.env;
-const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
+const seed = drawSeed('quantize.test.ts');
 const checkpoint = BUNDLED;
 const folder = temporaryFolder();
 
@@ -92,7 +91,7 @@ describe('what stock TensorFlow.js reads', () => {
 });
 
 describe.skipIf(python === undefined)('PyTorch', () => {
-  it(`rounds to the same halves, bit for bit (PTH2TFJS_SEED=${seed})`, async () => {
+  it(`rounds to the same halves, bit for bit`, async () => {
     const script = `
 import sys, torch
 torch.manual_seed(int(sys.argv[1]))

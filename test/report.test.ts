@@ -15,6 +15,9 @@ import {
   verification,
 } from './helpers/report-fixtures.js';
 import { type HTMLNode, junitErrors, parseHTML, xmlElements } from './helpers/report-parse.js';
+import { drawSeed } from './helpers/seed.js';
+
+fc.configureGlobal({ seed: drawSeed('report.test.ts') });
 
 /** ‖(2, 4, 4, 8)‖ = 10, and only image 1 is off: by 1 in its last logit, so ‖Δ‖/‖ref‖ = 0.1. */
 const OFF_BY_ONE = {

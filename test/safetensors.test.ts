@@ -2,7 +2,6 @@
  * safetensors, in and out: against the reference library where Python has it, and against the files that
  * it wrote into golden/safetensors, which golden.test.ts reads as well.
  */
-import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -26,11 +25,11 @@ import { BUNDLED, bundledStateDict, convertBundled } from './helpers/bundled.js'
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { recordsOf, sha256 } from './helpers/digest.js';
 import { findSafetensors, runPython } from './helpers/python.js';
+import { drawSeed } from './helpers/seed.js';
 import { SLOW } from './helpers/tiers.js';
 
 const python = await findSafetensors('safetensors against the reference library');
-const { PTH2TFJS_SEED } = process.env;
-const seed = Number(PTH2TFJS_SEED ?? randomInt(2 ** 31));
+const seed = drawSeed('safetensors.test.ts');
 const folder = temporaryFolder();
 const recorded = join(GOLDEN, 'safetensors');
 const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
@@ -87,7 +86,7 @@ describe.skipIf(python === undefined)('the reference library', () => {
   it.each([
     ['the bundled checkpoint', 'bundled', checkpoint],
     ['all types and odd names', 'mixed', join(files, 'mixed.pth')],
-  ])(`writes the same bytes: %s (PTH2TFJS_SEED=${seed})`, async (_, name, pth) => {
+  ])(`writes the same bytes: %s`, async (_, name, pth) => {
     const theirs = read(join(files, `${name}.safetensors`));
     const tensors = await tensorsOf(read(pth));
     expect(Buffer.compare(saveSafetensors(tensors, new Map([['format', 'pt']])), theirs)).toBe(0);
@@ -108,7 +107,7 @@ describe.skipIf(python === undefined)('the reference library', () => {
     expect(provenance).toMatchObject({ transformInput: true, training: false });
   });
 
-  it(`agrees on what is broken (PTH2TFJS_SEED=${seed})`, async () => {
+  it(`agrees on what is broken`, async () => {
     const directory = join(folder, 'mutants');
     mkdirSync(directory);
     const mutants = drawMutants(400);
@@ -182,7 +181,7 @@ describe('a file that is cut or flipped', () => {
     }
   });
 
-  it(`ends in an error of ours or in a sound file (PTH2TFJS_SEED=${seed})`, async () => {
+  it(`ends in an error of ours or in a sound file`, async () => {
     const flip = fc.record({
       at: fc.integer({ min: 0, max: base.length - 1 }),
       byte: fc.integer({ min: 0, max: 0xff }),

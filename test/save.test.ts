@@ -15,6 +15,9 @@ import { BUNDLED } from './helpers/bundled.js';
 import { GOLDEN } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { contents, holdsTensorsAlone, rewrite } from './helpers/rewrite.js';
+import { drawSeed } from './helpers/seed.js';
+
+fc.configureGlobal({ seed: drawSeed('save.test.ts') });
 
 /** Golden files of tensors alone that are not as torch.save writes a state dict by default. */
 const OTHERWISE: readonly (readonly [why: string, files: RegExp])[] = [
