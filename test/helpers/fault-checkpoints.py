@@ -18,7 +18,7 @@ from torchvision.models.googlenet import BasicConv2d, Inception
 import oracle
 
 # An even size, where padding by `same` is wrong for conv1; the first three pools hang over the edge.
-CASE = oracle.Case("faults", 96, classes=20)
+CASE = oracle.Case("faults", 64, classes=20)
 RECORDED = (BasicConv2d, Inception, torch.nn.MaxPool2d, torch.nn.AdaptiveAvgPool2d, torch.nn.Linear)
 
 
