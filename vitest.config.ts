@@ -43,13 +43,13 @@ const browsers: TestProjectInlineConfiguration = {
       screenshotFailures: false,
       provider: playwright(),
       commands: { pick },
-      instances: BROWSER_BACKENDS.map((backend, index) => ({
+      instances: BROWSER_BACKENDS.map((backend) => ({
         browser: 'chromium',
         name: `chromium-${backend}`,
         provider: playwright({ launchOptions: launchOptions(backend) }),
         provide: { backend },
-        // wasm beside Node; then one GPU in software after the other, each of which takes all processors.
-        sequence: { groupOrder: index },
+        // wasm beside Node; then both GPUs in software beside each other, since each works in one process.
+        sequence: { groupOrder: backend === 'wasm' ? 0 : 1 },
       })),
     },
     maxWorkers,

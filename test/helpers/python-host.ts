@@ -3,7 +3,7 @@
  * done so takes none. Started when a test first asks; see python-server.py.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,8 +51,11 @@ class Python {
         lines.on('line', (answer) => this.#end(JSON.parse(answer)));
         resolve(JSON.parse(line));
       });
-      // There is no such command, or it has ended at once.
-      lines.once('close', () => resolve([]));
+      // There is no such command, or it has ended, be it in the midst of work.
+      lines.once('close', () => {
+        resolve([]);
+        for (const id of this.#waiting.keys()) this.#end({ id, status: null });
+      });
       this.#child.once('error', () => resolve([]));
     });
   }
@@ -64,9 +67,10 @@ class Python {
       this.#waiting.set(id, resolve);
       this.#child.stdin?.write(`${JSON.stringify({ id, args, folder })}\n`);
     });
-    const [stdout, stderr] = ['stdout', 'stderr'].map((name) =>
-      readFileSync(join(folder, name), 'utf8'),
-    ) as [string, string];
+    const [stdout, stderr] = ['stdout', 'stderr'].map((name) => {
+      const path = join(folder, name);
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    }) as [string, string];
     rmSync(folder, { recursive: true });
     return { status, stdout, stderr };
   }
@@ -75,7 +79,7 @@ class Python {
     this.#child.kill();
   }
 
-  #end({ id, status }: { readonly id: number; readonly status: number }): void {
+  #end({ id, status }: { readonly id: number; readonly status: number | null }): void {
     this.#waiting.get(id)?.(status);
     this.#waiting.delete(id);
   }
