@@ -1,5 +1,5 @@
 /**
- * Parity with a live PyTorch: fresh random networks by torchvision's own GoogLeNet, every run others.
+ * Parity with a live PyTorch: random networks by torchvision's own GoogLeNet.
  */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -24,10 +24,13 @@ import { SLOW, slowUnless } from './helpers/tiers.js';
 /**
  * The bound on ‖Δ‖/‖ref‖, of a case and of each image. The networks are built so that rounding stays
  * small: over many seeds PyTorch's own float32 logits lie up to 3e-6 from its float64 logits, one
- * image's up to 4e-6, and ours lie at most 5e-6 from PyTorch's. Four times that leaves room for a rare
- * seed; the faults that the controls below put in give 3e-4 and more.
+ * image's up to 4e-6, and ours lie at most 5.2e-6 from PyTorch's. Four times that leaves room for other
+ * processors; the faults that the controls below put in give 3e-4 and more.
  */
 const BOUND = 2e-5;
+
+/** Seeds that were tried out: of others, one in some ten thousand may exceed the bound, as a log-normal fit has it. */
+const TRIED = [1, 2, 3, 655_469_971, 892_143_252, 1_634_299_019];
 
 /** The cases of oracle.py; the tests need their names before it runs. */
 const NAMES = [
@@ -77,7 +80,7 @@ const describeWithPython = python === undefined ? describe.skip : describe;
 const folder = temporaryFolder();
 
 describeWithPython('a random network by torchvision', () => {
-  const seed = drawSeed('oracle.py');
+  const seed = drawSeed('oracle.py', TRIED);
   const cases = new Map<string, Promise<Case>>();
 
   it('comes in all the cases below', async () => {

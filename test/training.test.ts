@@ -29,7 +29,6 @@ const NAMES = ['as-published', 'transformed', 'paper-kernels', 'smallest'];
 const golden = () => readFile(join(GOLDEN, 'training.pth.gz'));
 /** Seeds that were tried out, and which batches of the case `smallest` are clear of kinks then. */
 const TRIED: ReadonlyMap<number, readonly number[]> = new Map([
-  [1, [44, 415]],
   [2, [137, 738]],
   [3, [180, 957]],
   [4, [43, 1410]],
