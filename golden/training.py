@@ -231,6 +231,7 @@ PROJECTIONS = 16
 
 
 def generate(manifest):
+    """Write the trainings of CASES."""
     torch.set_num_threads(1)
     manifest.begin("training")
     for name in CASES:

@@ -122,16 +122,19 @@ test('what torchvision gives for a photo at 224x224', SLOW_ON_GPU, async () => {
   model.dispose();
 });
 
-test.each([
-  ['a layers model', 'layers/model.json'],
-  ['a graph model', 'graph/model.json'],
-  ['a graph model that takes pixels', 'pixels/model.json'],
-  ['a checkpoint', checkpoint],
-])('%s gives what PyTorch gives', async (_, path) => {
-  const model = await loadGoogLeNet(urlOf(path), { convert });
-  await expectPyTorch(model);
-  model.dispose();
-});
+const KINDS = [
+  ['a layers model', 'layers/model.json', {}],
+  ['a graph model', 'graph/model.json', {}],
+  ['a graph model that takes pixels', 'pixels/model.json', SLOW_ON_GPU],
+  ['a checkpoint', checkpoint, SLOW_ON_GPU],
+] as const;
+for (const [kind, path, tier] of KINDS) {
+  test(`${kind} gives what PyTorch gives`, tier, async () => {
+    const model = await loadGoogLeNet(urlOf(path), { convert });
+    await expectPyTorch(model);
+    model.dispose();
+  });
+}
 
 describe('sources', SLOW_IN_BROWSERS, () => {
   /** The SHA-256 of golden/README.md, after gunzip: what the model says that it was made of. */

@@ -48,7 +48,6 @@ const TRIED = [20_141_017];
 
 /** One of each kind, for the quick tier. */
 const QUICK: readonly string[] = [
-  'all kernels in OIHW',
   'inception4a.branch1/kernel with a number that is none',
   "BatchNorm with PyTorch's epsilon",
   'PyTorch was given raw pixels',

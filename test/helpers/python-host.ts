@@ -54,10 +54,11 @@ class Python {
       // There is no such command, or it has ended, be it in the midst of work.
       lines.once('close', () => {
         resolve([]);
-        for (const id of this.#waiting.keys()) this.#end({ id, status: null });
+        this.#endAll();
       });
       this.#child.once('error', () => resolve([]));
     });
+    this.#child.stdin?.on('error', () => this.#endAll());
   }
 
   async run(args: readonly string[]): Promise<PythonRun> {
@@ -77,6 +78,10 @@ class Python {
 
   stop(): void {
     this.#child.kill();
+  }
+
+  #endAll(): void {
+    for (const id of this.#waiting.keys()) this.#end({ id, status: null });
   }
 
   #end({ id, status }: { readonly id: number; readonly status: number | null }): void {

@@ -20,7 +20,7 @@ PACKAGES = ("torch", "torchvision", "safetensors.torch")
 def found(package):
     try:
         importlib.import_module(package)
-    except ImportError:
+    except Exception:  # A package that does not fit its torch fails in ways of its own.
         return False
     return True
 
@@ -48,11 +48,9 @@ def tell(answer):
 
 
 def redirect(folder):
-    for number, (name, flags) in enumerate([(os.devnull, os.O_RDONLY), ("stdout", None), ("stderr", None)]):
-        write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        target = os.open(os.path.join(folder, name), write if flags is None else flags)
-        os.dup2(target, number)
-        os.close(target)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT), number)
 
 
 def run(args):
