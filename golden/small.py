@@ -344,11 +344,11 @@ def cases():
 
 
 def truth_of(data, note=None):
-    """What torch reads in `data`: its tensors, or a refusal where they are of a kind we do not take."""
+    """What torch reads in `data`: its tensors, or none where they are of a kind that stays opaque."""
     value = load(data, **FREELY)
     note = {"note": note} if note else {}
     if isinstance(value, torch.Tensor) and (value.layout is not torch.strided or value.is_meta):
-        return {"refused": "unsupported", "torch": careful_verdict(data), "why": "no dense tensor", **note}
+        return {"refused": None, "torch": careful_verdict(data), "why": "no dense tensor: read as an opaque value", **note}
     return {"tensors": tensors_of(value), "torch": careful_verdict(data), **note}
 
 

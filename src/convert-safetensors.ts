@@ -27,6 +27,10 @@ export interface SafetensorsConversion {
   readonly written: number;
   /** Keys of wrappers, which torchvision's model would refuse. */
   readonly leftOut: readonly string[];
+  /** What was set aside, one sentence each. */
+  readonly notes: readonly string[];
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
   /** What the file keeps under `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -67,6 +71,8 @@ export async function convertToSafetensors(
     tensors,
     written: stateDict.size,
     leftOut: [...network.stateDict.keys()].filter((key) => !stateDict.has(key)),
+    notes: network.notes,
+    warnings: network.warnings,
     metadata,
   };
 }

@@ -51,6 +51,8 @@ export interface Conversion {
   readonly tensors: number;
   /** Numbers in the written model. */
   readonly parameters: number;
+  /** What was set aside, one sentence each. */
+  readonly notes: readonly string[];
   /** Things that the user should know, one sentence each. */
   readonly warnings: readonly string[];
 }
@@ -110,7 +112,8 @@ export async function convertCheckpoint(
     provenance,
     tensors: network.tensors,
     parameters: data.length,
-    warnings: collectWarnings(transformInput === undefined, nonFinite),
+    notes: network.notes,
+    warnings: [...network.warnings, ...collectWarnings(transformInput === undefined, nonFinite)],
   };
 }
 

@@ -1,7 +1,10 @@
+import { SAVE_AGAIN } from './checkpoint/danger.js';
 import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
+import { describeOpaque, listOpaque } from './checkpoint/opaque-values.js';
 import { readFlag } from './checkpoint/safetensors.js';
-import { listTensors, selectStateDict } from './checkpoint/state-dict.js';
+import { listTensors, type StateDictCandidate, selectStateDict } from './checkpoint/state-dict.js';
 import type { StateDict } from './checkpoint/tensor.js';
+import { Pth2tfjsError } from './errors.js';
 import { type Match, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { isOfficial } from './googlenet/official.js';
 import { describeSource, type Provenance, type SourceFile } from './provenance.js';
@@ -12,6 +15,8 @@ export interface SourceOptions extends ReadOptions {
   readonly sourceName?: string | undefined;
   /** Dotted path of the state dict in the checkpoint, when several fit. */
   readonly key?: string | undefined;
+  /** Refuse what else only brings a warning: opaque objects, and tensors that a wrapper may use. */
+  readonly strict?: boolean | undefined;
 }
 
 /** The network in a checkpoint, and where it came from: the way that all conversions share. */
@@ -25,12 +30,16 @@ export interface SourceNetwork {
   /** Whether these are torchvision's official weights. */
   readonly official: boolean;
   /**
-   * torchvision's `transform_input`, which no state dict records: on for the official weights, what the
-   * metadata says for a safetensors file that does, else undefined.
+   * torchvision's `transform_input`, which no state dict records: on for the official weights, what a
+   * whole pickled module or a safetensors file's metadata says, else undefined.
    */
   readonly transformInput: boolean | undefined;
   /** Tensors in the whole checkpoint. */
   readonly tensors: number;
+  /** What was set aside, one sentence each. */
+  readonly notes: readonly string[];
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -44,10 +53,14 @@ export async function readNetwork(
 ): Promise<SourceNetwork> {
   const { file, gzip } = await ungzip(bytes);
   const hashing = sha256(file);
-  const { container, value, metadata } = await readCheckpoint(file, options);
+  const checkpoint = await readCheckpoint(file, options);
+  const { container, value, metadata } = checkpoint;
   const candidate = selectStateDict(value, { key: options.key, networkKeys: NETWORK_KEYS });
   const { name, prefix, stateDict } = candidate;
   const match = matchStateDict(stateDict, candidate);
+  const opaque = listOpaque(value, checkpoint.opaque, candidate.path);
+  const leftovers = [...(opaque.length > 0 ? [describeOpaque(opaque)] : []), ...match.warnings];
+  if (options.strict) refuseLeftovers(leftovers);
   const digest = await hashing;
   const official = isOfficial(digest, file.length);
   return {
@@ -56,7 +69,30 @@ export async function readNetwork(
     stateDict,
     match,
     official,
-    transformInput: official ? true : readFlag(metadata.get('transform_input')),
+    transformInput: official ? true : recordedTransform(candidate, metadata),
     tensors: listTensors(value).size,
+    notes: match.notes,
+    warnings: [...checkpoint.warnings, ...leftovers],
   };
+}
+
+function refuseLeftovers([first, ...more]: readonly string[]): void {
+  if (first === undefined) return;
+  const rest = more.length > 0 ? `; ${more.join('; ')}` : '';
+  throw new Pth2tfjsError(
+    'unsupported',
+    `strict reading refuses what is left over: ${first}${rest}`,
+    {
+      hint: SAVE_AGAIN,
+    },
+  );
+}
+
+/** As a whole pickled module has it, or a safetensors file's metadata. */
+function recordedTransform(
+  { module }: StateDictCandidate,
+  metadata: ReadonlyMap<string, string>,
+): boolean | undefined {
+  const attribute = module?.attributes.get('transform_input');
+  return typeof attribute === 'boolean' ? attribute : readFlag(metadata.get('transform_input'));
 }

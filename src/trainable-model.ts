@@ -24,13 +24,28 @@ export interface TrainableModel {
   readonly dtype: FloatDType;
 }
 
-/** What a trainable model is to remember of a state dict. */
+/**
+ * What a trainable model is to remember of a state dict.
+ * @throws Pth2tfjsError `mapping` for auxiliary heads that are not torchvision's, since training uses them
+ */
 export function describeTraining(stateDict: StateDict, match: Match): TrainingRecord {
+  refuseForeignHeads(match);
   const keys = new Set(weightLinks(match).map(({ key }) => key));
   const dtypes = new Set([...keys].map((key) => stateDict.get(key)?.dtype));
   const [only] = dtypes;
   const dtype = FLOAT_DTYPES.find((name) => dtypes.size === 1 && name === only) ?? 'float32';
   return { dtype, batchesTracked: packBatches(batchesTracked(stateDict)), trained: false };
+}
+
+function refuseForeignHeads({ auxProblem }: Match): void {
+  if (auxProblem === undefined) return;
+  throw new Pth2tfjsError(
+    'mapping',
+    `the auxiliary heads, which training uses, do not fit GoogLeNet's: ${auxProblem}`,
+    {
+      hint: 'convert without --trainable, or drop the heads, in Python: torch.save({k: v for k, v in sd.items() if not k.startswith("aux")}, "out.pth")',
+    },
+  );
 }
 
 /** Keys of a state dict that even training has no use for. */

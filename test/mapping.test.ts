@@ -26,7 +26,8 @@ function changed(changes: Readonly<Record<string, TensorView | undefined>>): Sta
 
 function mappingError(stateDict: StateDict, otherKeys: string[] = []): MappingError {
   try {
-    matchStateDict(stateDict, { name: 'model', otherKeys });
+    const others = new Map(otherKeys.map((key) => [key, 'a number']));
+    matchStateDict(stateDict, { name: 'model', others, otherKeys });
   } catch (error) {
     if (error instanceof MappingError) return error;
     throw error;
@@ -74,6 +75,15 @@ describe('a state dict that fits', () => {
     expect(mismatched.map(({ key }) => key)).toEqual([odd]);
   });
 
+  test('may have auxiliary heads of another kind, or one alone, which inference does not use', () => {
+    const one = matchStateDict(without(/^aux2/));
+    expect(one).toMatchObject({ auxLogits: false, auxClasses: undefined });
+    expect(one.auxProblem).toMatch(/^9 missing \(aux2\.conv\.conv\.weight/);
+    expect(one.ignored.filter((key) => key.startsWith('aux1.'))).toHaveLength(10);
+    const other = matchStateDict(changed({ 'aux1.fc2.weight': tensor(10, 512) }));
+    expect(other.auxProblem).toMatch(/aux1\.fc2\.weight \[10, 512\] instead of \[10, 1024\]/);
+  });
+
   test('may be an average with its step counter', () => {
     expect(matchStateDict(changed({ n_averaged: tensor() })).ignored).toContain('n_averaged');
   });
@@ -91,9 +101,20 @@ describe('a state dict that does not fit is refused whole', () => {
     );
   });
 
-  test('with what is unexpected, tensors or not', () => {
-    const { missing, unexpected } = mappingError(changed({ 'extra.weight': tensor(2) }), ['epoch']);
-    expect([missing, unexpected]).toEqual([[], ['extra.weight', 'epoch']]);
+  test('with what is unexpected, in its modules or in one of its own', () => {
+    const { missing, unexpected } = mappingError(
+      changed({ 'conv1.conv.bias': tensor(64), 'extra.weight': tensor(2) }),
+      ['epoch'],
+    );
+    expect([missing, unexpected]).toEqual([[], ['conv1.conv.bias', 'extra.weight']]);
+  });
+
+  test('with what is no tensor where one belongs', () => {
+    const { missing, message } = mappingError(changed({ 'conv1.conv.weight': undefined }), [
+      'conv1.conv.weight',
+    ]);
+    expect(missing).toEqual([]);
+    expect(message).toMatch(/GoogLeNet: conv1\.conv\.weight is a number, not a tensor$/);
   });
 
   test('with what has another shape or kind', () => {
@@ -118,8 +139,7 @@ describe('a state dict that does not fit is refused whole', () => {
     ]);
   });
 
-  test('with half an auxiliary head, or a head without classes', () => {
-    expect(mappingError(without(/^aux2/)).missing).toHaveLength(9);
+  test('with a head without classes', () => {
     expect(
       mappingError(changed({ 'fc.weight': tensor(0, 1024), 'fc.bias': tensor(0) })).mismatched,
     ).toHaveLength(2);
@@ -149,7 +169,7 @@ describe('what other tools leave behind is told apart', () => {
   });
 
   test('and nothing is advised where nothing is known', () => {
-    expect(mappingError(changed({ extra: tensor(1) })).hint).toBeUndefined();
+    expect(mappingError(changed({ 'extra.weight': tensor(1) })).hint).toBeUndefined();
   });
 });
 

@@ -42,10 +42,10 @@ describe('finding the state dict in what training scripts save', () => {
 
   test('lists what there is when the named one is absent, but not without end', async () => {
     expect(() => select(new Map([['a', tensors('w')]]), 'ema')).toThrow(
-      /there are: 'a' \(1 tensors\)$/,
+      /there are: 'a' \(1 tensor\)$/,
     );
     const many = new Map(Array.from({ length: 9 }, (_, i) => [`slot${i}`, tensors('w')]));
-    expect(() => select(many, 'ema')).toThrow(/'slot4' \(1 tensors\), and 4 more$/);
+    expect(() => select(many, 'ema')).toThrow(/'slot4' \(1 tensor\), and 4 more$/);
   });
 
   test('counts one dict under two names once', () => {
@@ -89,11 +89,12 @@ describe('what wrappers put before the keys', () => {
     for (const key of networkKeys) expect(found.stateDict.has(key)).toBe(true);
   });
 
-  test('comes off the keys that have it, and leaves the others to be named', () => {
+  test('comes off the keys that have it, and sets the others aside', () => {
     const keys = [...networkKeys].map((key) => `student.backbone.${key}`);
     const found = select(tensors(...keys, 'criterion.weight', 'n_averaged'));
     expect(found.prefix).toBe('student.backbone.');
-    expect([...found.stateDict.keys()]).toEqual([...networkKeys, 'criterion.weight', 'n_averaged']);
+    expect([...found.stateDict.keys()]).toEqual([...networkKeys]);
+    expect([...found.outside.keys()]).toEqual(['criterion.weight', 'n_averaged']);
   });
 
   test('may stand before two networks in one dict, which then each have a name', () => {
@@ -104,9 +105,21 @@ describe('what wrappers put before the keys', () => {
     expect(select(value, 'state_dict.ema_model').prefix).toBe('ema_model.');
   });
 
-  test('does not merge keys that clash once it is off', () => {
-    const keys = [...networkKeys].map((key) => `module.${key}`);
-    expect(select(tensors(...keys, '0.weight')).otherKeys).toEqual(['0.weight']);
+  test('come off wherever they stand', () => {
+    const keys = [...networkKeys].map((key) => `net.${key.replace('.', '._orig_mod.module.')}`);
+    const found = select(tensors(...keys));
+    expect([found.prefix, found.fit]).toEqual(['net.', 1]);
+    expect([...found.stateDict.keys()]).toEqual([...networkKeys]);
+  });
+
+  test('and leave no two keys that become one', () => {
+    const wrapped = [...networkKeys].map((key) => `module.${key}`);
+    expect(select(tensors(...wrapped, '0.weight')).collisions).toEqual([
+      ['module.0.weight', '0.weight'],
+    ]);
+    expect(select(tensors(...networkKeys, '0._orig_mod.weight')).collisions).toEqual([
+      ['0.weight', '0._orig_mod.weight'],
+    ]);
   });
 });
 

@@ -1,3 +1,5 @@
+import type { NamedGlobal } from './danger.js';
+
 /** The protocol number of legacy streams; torch has written no other. */
 export const LEGACY_PROTOCOL = 1001;
 
@@ -26,4 +28,8 @@ export interface Checkpoint {
   readonly value: unknown;
   /** Text that a safetensors file keeps beside its tensors; empty for the other containers. */
   readonly metadata: ReadonlyMap<string, string>;
+  /** The globals without meaning here that its pickle names, as often as it does; `listOpaque` finds their objects. */
+  readonly opaque: readonly NamedGlobal[];
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
 }

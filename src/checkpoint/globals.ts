@@ -1,6 +1,6 @@
-import { Pth2tfjsError } from '../errors.js';
 import { DTYPES, STORAGE_TYPES } from './dtype.js';
-import { DTypeConstant, OpaqueObject, StorageType } from './inert.js';
+import { DTypeConstant, OpaqueGlobal, OpaqueObject, StorageType } from './inert.js';
+import { decodeLatin1, rebuildFromNumpy } from './numpy.js';
 import type { Kind } from './opcodes.js';
 import {
   type Budget,
@@ -14,10 +14,11 @@ import {
 } from './rebuild.js';
 
 /**
- * The allow-list: every global that a checkpoint may name, by its full name, and the inert value
- * that stands for it here. Nothing of it runs code that the file chooses. The names are those that
+ * The allow-list: every global that has a meaning here, by its full name, and the inert value that
+ * stands for it. Nothing of it runs code that the file chooses. The names are those that
  * torch.save writes (torch/_utils.py, torch/_tensor.py, torch/serialization.py), those that
  * torch/_weights_only_unpickler.py admits, and plain containers that training scripts save along.
+ * Other names stay opaque, or are refused (`danger`).
  */
 
 export interface Global {
@@ -28,50 +29,18 @@ export interface Global {
   readonly call?: (args: readonly unknown[], budget: Budget) => unknown;
 }
 
-type Call = NonNullable<Global['call']>;
-
-/** @throws Pth2tfjsError `unsafe-global`, or `unsupported-format` for a whole pickled module. */
-export function refuseGlobal(name: string, offset: number): never {
-  if (/^(torch\.nn\.(modules|parallel)|torchvision|timm|__torch__)\./.test(name)) {
-    throw new Pth2tfjsError(
-      'unsupported-format',
-      `a whole pickled module, not a state dict: it needs the class ${name} (pickle, byte ${offset})`,
-      { offset, hint: `in Python: ${resave('.state_dict()')}` },
-    );
-  }
-  throw new Pth2tfjsError(
-    'unsafe-global',
-    `the pickle asks for ${name.slice(0, 200)} (pickle, byte ${offset}), which is not on the allow-list; nothing was run`,
-    {
-      offset,
-      hint: `if you trust the file, in Python: ${resave("['KEY']")}, where KEY names the weights`,
-    },
-  );
-}
-
-function resave(select: string): string {
-  return `torch.save(torch.load('in.pth', map_location='cpu', weights_only=False)${select}, 'out.pth')`;
-}
-
-function unsupported(what: string, hint: string): Call {
-  return () => {
-    throw new Pth2tfjsError('unsupported', `the checkpoint holds ${what}`, { hint });
-  };
-}
-
 /** Python 3 has them in `builtins`, Python 2 in `__builtin__`. */
 const BUILTINS =
-  'bool bytearray bytes complex dict float frozenset int list object range set slice str tuple'.split(
+  'Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list long object range set slice str tuple type unicode xrange'.split(
     ' ',
   );
 
 /** Names whose objects are kept opaque: containers and records that training scripts save along. */
 const OPAQUE = [
   ...BUILTINS.flatMap((name) => [`builtins.${name}`, `__builtin__.${name}`]),
-  '_codecs.encode',
+  'functools.partial',
   'argparse.Namespace',
   'types.SimpleNamespace',
-  'collections.deque',
   'datetime.date',
   'datetime.datetime',
   'datetime.timedelta',
@@ -110,7 +79,8 @@ const UNTYPED_STORAGES = [
   'torch.storage._UntypedStorage',
 ];
 
-const UNSUPPORTED: readonly (readonly [name: string, what: string, hint: string])[] = [
+/** What PyTorch would make a tensor of, and has no elements to read here. */
+const UNREADABLE: readonly (readonly [name: string, what: string, hint: string])[] = [
   ['torch._utils._rebuild_sparse_tensor', 'a sparse tensor', 'save tensor.to_dense() instead'],
   ['torch._utils._rebuild_sparse_csr_tensor', 'a sparse tensor', 'save tensor.to_dense() instead'],
   ['torch._utils._rebuild_nested_tensor', 'a nested tensor', 'save its parts instead'],
@@ -120,23 +90,22 @@ const UNSUPPORTED: readonly (readonly [name: string, what: string, hint: string]
     'save the model after its weights are loaded',
   ],
   ['torch._utils._rebuild_wrapper_subclass', 'a tensor subclass', 'save plain tensors instead'],
-  [
-    'torch._utils._rebuild_device_tensor_from_numpy',
-    'a tensor of another device',
-    "save tensor.to('cpu') instead",
-  ],
-  [
-    'torch._utils._rebuild_device_tensor_from_cpu_tensor',
-    'a tensor of another device',
-    "save tensor.to('cpu') instead",
-  ],
+];
+
+/** Under which name a version of PyTorch rebuilds tensors of devices whose bytes it does not store. */
+const FROM_NUMPY = [
+  'device_tensor_from_numpy',
+  'xla_tensor',
+  'mlc_tensor',
+  'ort_tensor',
+  'hpu_tensor',
 ];
 
 function* entries(): Generator<[string, Global]> {
   for (const name of OPAQUE) {
-    yield [name, { makes: 'object', call: (args) => new OpaqueObject(name, args) }];
+    yield [name, { makes: 'object', call: (args) => new OpaqueObject(name, args, true) }];
   }
-  for (const name of TYPES) yield [name, { makes: 'constant', value: new OpaqueObject(name, []) }];
+  for (const name of TYPES) yield [name, { makes: 'constant', value: new OpaqueGlobal(name) }];
   for (const [name, dtype] of Object.entries(STORAGE_TYPES)) {
     const global: Global = { makes: 'constant', value: new StorageType(dtype) };
     yield [`torch.${name}`, global];
@@ -155,9 +124,19 @@ function* entries(): Generator<[string, Global]> {
     'collections.defaultdict',
     { makes: 'ordered dict', call: ([, ...items], budget) => orderedDict(items, budget) },
   ];
-  for (const [name, what, hint] of UNSUPPORTED) {
-    yield [name, { makes: 'tensor', call: unsupported(what, hint) }];
+  yield ['collections.deque', { makes: 'list', call: ([items]) => listOf(items) }];
+  yield ['_codecs.encode', { makes: 'bytes', call: ([text]) => decodeLatin1(text) }];
+  for (const [name, what, hint] of UNREADABLE) {
+    const call: Global['call'] = (args) => new OpaqueObject(name, args, true, { what, hint });
+    yield [name, { makes: 'object', call }];
   }
+  for (const name of FROM_NUMPY) {
+    yield [`torch._utils._rebuild_${name}`, { makes: 'tensor', call: rebuildFromNumpy }];
+  }
+  yield [
+    'torch._utils._rebuild_device_tensor_from_cpu_tensor',
+    { makes: 'tensor', call: ([tensor]) => rebuildParameter([tensor]) },
+  ];
   yield ['torch._utils._rebuild_tensor', { makes: 'tensor', call: (args) => rebuildTensor(args) }];
   yield ['torch._utils._rebuild_tensor_v2', { makes: 'tensor', call: rebuildTensorV2 }];
   yield ['torch._utils._rebuild_tensor_v3', { makes: 'tensor', call: rebuildTensorV3 }];
@@ -168,3 +147,7 @@ function* entries(): Generator<[string, Global]> {
 }
 
 export const ALLOWED_GLOBALS: ReadonlyMap<string, Global> = new Map(entries());
+
+function listOf(items: unknown): unknown[] {
+  return Array.isArray(items) ? [...items] : [];
+}

@@ -29,7 +29,8 @@ export function readLegacy(bytes: Uint8Array): Checkpoint {
   const systemInfo = unpickle(bytes, protocol.end);
   const object = unpickle(bytes, systemInfo.end);
   const keys = unpickle(bytes, object.end);
-  attachStorages(bytes, keys.end, storageKeys(keys.value, keys.end), object.storages);
+  const names = storageKeys(keys.value, keys.end);
+  const end = attachStorages(bytes, keys.end, names, object.storages);
   return {
     container: {
       format: 'legacy',
@@ -41,6 +42,11 @@ export function readLegacy(bytes: Uint8Array): Checkpoint {
     },
     value: object.value,
     metadata: new Map(),
+    opaque: object.opaque,
+    warnings:
+      end < bytes.length
+        ? [`${bytes.length - end} bytes follow the last storage, at byte ${end}, and were not read`]
+        : [],
   };
 }
 
@@ -61,7 +67,7 @@ function attachStorages(
   start: number,
   keys: readonly string[],
   storages: readonly TensorStorage[],
-): void {
+): number {
   const byKey = groupByKey(storages);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = start;
@@ -78,6 +84,7 @@ function attachStorages(
   if (missing !== undefined) {
     throw new Pth2tfjsError('corrupt', `the storage '${missing}' of a tensor is not in the file`);
   }
+  return at;
 }
 
 function groupByKey(storages: readonly TensorStorage[]): Map<string, TensorStorage[]> {

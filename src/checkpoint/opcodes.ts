@@ -101,33 +101,43 @@ const ROWS: readonly Row[] = [
   [0x69, 'INST', 'two-lines'],
   [0x52, 'REDUCE', 'none'],
   [0x81, 'NEWOBJ', 'none'],
+  [0x92, 'NEWOBJ_EX', 'none'],
+  [0x6f, 'OBJ', 'none'],
   [0x62, 'BUILD', 'none'],
   [0x51, 'BINPERSID', 'none'],
 ];
 
-/** Opcodes by their byte. */
-export const OPCODES: ReadonlyMap<number, Opcode> = new Map(
-  ROWS.map(([code, name, argument, pushes]) => [
-    code,
-    pushes === undefined ? { name, argument } : { name, argument, pushes },
-  ]),
-);
-
 /** Valid opcodes that torch.save never writes: protocol 0's texts, and extensions to the format. */
-export const FOREIGN_OPCODES: ReadonlyMap<number, string> = new Map([
-  [0x46, 'FLOAT'],
-  [0x53, 'STRING'],
-  [0x56, 'UNICODE'],
-  [0x67, 'GET'],
-  [0x70, 'PUT'],
-  [0x6c, 'LIST'],
-  [0x64, 'DICT'],
-  [0x50, 'PERSID'],
-  [0x6f, 'OBJ'],
-  [0x92, 'NEWOBJ_EX'],
-  [0x82, 'EXT1'],
-  [0x83, 'EXT2'],
-  [0x84, 'EXT4'],
-  [0x97, 'NEXT_BUFFER'],
-  [0x98, 'READONLY_BUFFER'],
-]);
+const FOREIGN_ROWS: readonly Row[] = [
+  [0x46, 'FLOAT', 'line'],
+  [0x53, 'STRING', 'line'],
+  [0x56, 'UNICODE', 'line'],
+  [0x67, 'GET', 'line'],
+  [0x70, 'PUT', 'line'],
+  [0x6c, 'LIST', 'none'],
+  [0x64, 'DICT', 'none'],
+  [0x50, 'PERSID', 'line'],
+  [0x82, 'EXT1', 'u1'],
+  [0x83, 'EXT2', 'u2'],
+  [0x84, 'EXT4', 'i4'],
+  [0x97, 'NEXT_BUFFER', 'none'],
+  [0x98, 'READONLY_BUFFER', 'none'],
+];
+
+function byCode(rows: readonly Row[]): ReadonlyMap<number, Opcode> {
+  return new Map(
+    rows.map(([code, name, argument, pushes]) => [
+      code,
+      pushes === undefined ? { name, argument } : { name, argument, pushes },
+    ]),
+  );
+}
+
+/** Opcodes by their byte. */
+export const OPCODES = byCode(ROWS);
+
+/** The other opcodes of the pickle format, by their byte. */
+export const FOREIGN_OPCODES = byCode(FOREIGN_ROWS);
+
+/** Every opcode of the pickle format, by its byte. */
+export const ALL_OPCODES: ReadonlyMap<number, Opcode> = new Map([...OPCODES, ...FOREIGN_OPCODES]);

@@ -3,9 +3,10 @@ import { FOREIGN_OPCODES, OPCODES, type Opcode } from './opcodes.js';
 
 /**
  * Bounds on one pickle. That of GoogLeNet's 364 tensors has 13 thousand opcodes in 52 KB; a training
- * checkpoint adds an optimizer's state of twice that.
+ * checkpoint adds an optimizer's state of twice that. Tensors that were saved on a TPU lie in the pickle
+ * itself, as text of up to twice their size.
  */
-export const MAX_PICKLE_BYTES = 2 ** 24;
+export const MAX_PICKLE_BYTES = 2 ** 28;
 export const MAX_OPCODES = 500_000;
 const MAX_LINE_BYTES = 1024;
 
@@ -33,6 +34,7 @@ export class PickleCursor {
   constructor(
     readonly bytes: Uint8Array,
     private readonly start: number,
+    private readonly opcodes: ReadonlyMap<number, Opcode> = OPCODES,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = start;
@@ -48,7 +50,7 @@ export class PickleCursor {
       this.fail('limit', `the pickle is longer than ${MAX_PICKLE_BYTES} bytes`);
     }
     const code = this.bytes[this.take(1, 'opcode')] as number;
-    const opcode = OPCODES.get(code) ?? this.refuse(code);
+    const opcode = this.opcodes.get(code) ?? this.refuse(code);
     return { opcode, ...this.readArgument(opcode) };
   }
 
@@ -64,7 +66,7 @@ export class PickleCursor {
   }
 
   private refuse(code: number): never {
-    const name = FOREIGN_OPCODES.get(code);
+    const name = FOREIGN_OPCODES.get(code)?.name;
     if (name !== undefined) this.fail('unsupported', `torch.save never writes the opcode ${name}`);
     return this.fail('corrupt', `0x${code.toString(16).padStart(2, '0')} is no pickle opcode`);
   }

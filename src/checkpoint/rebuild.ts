@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../errors.js';
 import type { DType } from './dtype.js';
-import { DTypeConstant, OrderedDict } from './inert.js';
+import { CallableGlobal, DTypeConstant, OrderedDict } from './inert.js';
 import {
   type LazyBits,
   type Quantizer,
@@ -101,12 +101,19 @@ export function rebuildParameter([data, , , state]: readonly unknown[]): TensorV
 }
 
 /** torch._tensor._rebuild_from_type_v2(function, type, args, state): a tensor with attributes. */
-export function rebuildFromType([rebuild, , args, state]: readonly unknown[]): TensorView {
-  if (typeof rebuild !== 'function' || !Array.isArray(args)) {
+export function rebuildFromType(
+  [rebuild, , args, state]: readonly unknown[],
+  budget: Budget,
+): TensorView {
+  if (!(rebuild instanceof CallableGlobal) || !Array.isArray(args)) {
     return corrupt('a tensor subclass without a rebuild function');
   }
   refuseNewData(state);
-  const tensor: unknown = rebuild(...args);
+  budget.entries -= args.length + 1;
+  if (budget.entries < 0) {
+    throw new Pth2tfjsError('limit', 'calls with too many arguments');
+  }
+  const tensor: unknown = rebuild.call(args, budget);
   return tensor instanceof TensorView ? tensor : corrupt('a tensor subclass without a tensor');
 }
 

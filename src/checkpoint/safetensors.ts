@@ -78,6 +78,8 @@ export function readSafetensors(bytes: Uint8Array): Checkpoint {
     },
     value: new Map(entries.map((entry) => [entry.name, toView(entry, data)])),
     metadata,
+    opaque: [],
+    warnings: [],
   };
 }
 

@@ -1,53 +1,73 @@
 import { toHex } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
+import { describePlainPickle } from './plain-pickle.js';
+import { describeTar } from './tar.js';
 
 /** The containers that this package reads; a gzip file holds one of the others. */
 export type ContainerFormat = 'zip' | 'legacy' | 'safetensors' | 'gzip';
 
-const RESAVE =
-  "in Python: torch.save(torch.load('in.pth', map_location='cpu', weights_only=False), 'out.pth')";
+const PASS = 'pass a PyTorch checkpoint';
 
-/** Other files that end up under the name of a checkpoint, and what to do with each. */
-const FOREIGN: readonly (readonly [test: (head: Head) => boolean, what: string, hint: string])[] = [
-  [
-    (h) => h.at(257, 'ustar'),
-    'a tar archive, as torch wrote before 0.2',
-    `with a torch that still reads it, ${RESAVE}`,
-  ],
-  [
-    (h) => h.bytes(0x89, 0x48, 0x44, 0x46),
-    'an HDF5 file, as Keras writes',
-    'pass a PyTorch checkpoint',
-  ],
-  [(h) => h.at(1, 'NUMPY'), 'a NumPy array file', 'pass a PyTorch checkpoint'],
-  [
-    (h) => h.text(/^version https:\/\/git-lfs/),
-    'a Git LFS pointer, not the file itself',
-    'fetch the file with: git lfs pull',
-  ],
-  [
-    (h) => h.text(/^\s*<(!doctype|html|\?xml|head|body)/i),
-    'an HTML page, as a failed download leaves',
-    'download the file again and look at the page for the reason',
-  ],
-  [(h) => h.text(/^\s*[{[]/), 'a JSON text', 'pass a PyTorch checkpoint'],
-  [isOnnx, 'an ONNX model', 'pass the PyTorch checkpoint it was exported from'],
-  [(h) => h.bytes(0x89, 0x50, 0x4e, 0x47), 'a PNG image', 'pass a PyTorch checkpoint'],
-  [(h) => h.bytes(0xff, 0xd8, 0xff), 'a JPEG image', 'pass a PyTorch checkpoint'],
-  [(h) => h.at(0, 'BZh'), 'a bzip2 file', 'unpack it first: bunzip2 -k FILE'],
-  [(h) => h.bytes(0xfd, 0x37, 0x7a, 0x58), 'an xz file', 'unpack it first: unxz -k FILE'],
-  [(h) => h.bytes(0x28, 0xb5, 0x2f, 0xfd), 'a zstd file', 'unpack it first: unzstd FILE'],
-  [
-    (h) => h.bytes(0x80) && h.get(1) <= 5,
-    'a plain pickle, not written by torch.save',
-    "if you trust it, in Python: torch.save(pickle.load(open('in.pkl', 'rb')), 'out.pth')",
-  ],
-  [
-    (h) => h.zeros(),
-    'a run of zero bytes, as an unfinished download leaves',
-    'download the file again',
-  ],
+/** What a file is, and what to do with it. */
+type Description = readonly [what: string, hint: string];
+type Recognise = (head: Head) => Description | false;
+
+/** Text formats and archives that end up under the name of a checkpoint. */
+const FOREIGN: readonly Recognise[] = [
+  (h) => h.at(257, 'ustar') && describeTar(h.data),
+  (h) => h.bytes(0x89, 0x48, 0x44, 0x46) && ['an HDF5 file, as Keras writes', PASS],
+  (h) => h.at(1, 'NUMPY') && ['a NumPy array file', PASS],
+  (h) =>
+    h.text(/^version https:\/\/git-lfs/) && [
+      'a Git LFS pointer, not the file itself',
+      'fetch the file with: git lfs pull',
+    ],
+  (h) =>
+    h.text(/^\s*<(!doctype|html|\?xml|head|body)/i) && [
+      'an HTML page, as a failed download leaves',
+      'download the file again and look at the page for the reason',
+    ],
+  (h) => h.text(/^\s*[{[]/) && describeJson(h),
+  (h) => isOnnx(h) && ['an ONNX model', 'pass the PyTorch checkpoint it was exported from'],
+  (h) => h.bytes(0x89, 0x50, 0x4e, 0x47) && ['a PNG image', PASS],
+  (h) => h.bytes(0xff, 0xd8, 0xff) && ['a JPEG image', PASS],
+  (h) => h.at(0, 'BZh') && ['a bzip2 file', 'unpack it first: bunzip2 -k FILE'],
+  (h) => h.bytes(0xfd, 0x37, 0x7a, 0x58) && ['an xz file', 'unpack it first: unxz -k FILE'],
+  (h) => h.bytes(0x28, 0xb5, 0x2f, 0xfd) && ['a zstd file', 'unpack it first: unzstd FILE'],
+  (h) =>
+    h.bytes(0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c) && ['a 7z archive', 'unpack it first: 7z x FILE'],
+  (h) => h.at(0, 'Rar!') && ['a RAR archive', 'unpack it first: unrar x FILE'],
+  (h) =>
+    h.zeros() && [
+      'a run of zero bytes, as an unfinished download leaves',
+      'download the file again',
+    ],
+  (h) => describePlainPickle(h.data) ?? false,
 ];
+
+/** What bytes are that are no checkpoint, as far as it is known. */
+export function describeForeign(bytes: Uint8Array): Description | undefined {
+  const head = new Head(bytes);
+  for (const recognise of FOREIGN) {
+    const found = recognise(head);
+    if (found !== false) return found;
+  }
+  return undefined;
+}
+
+/** JSON that belongs to a model, and is not it. */
+function describeJson(head: Head): Description {
+  if (head.text(/"(modelTopology|weightsManifest)"/)) {
+    return ["a TensorFlow.js model's model.json", 'pass the checkpoint that it was made of'];
+  }
+  if (head.text(/"(architectures|model_type|id2label|transformers_version)"/)) {
+    return ["a JSON text, as Hugging Face's config.json", 'pass the weights beside it'];
+  }
+  if (head.text(/^\s*\{\s*"0"\s*:\s*(\[\s*)?"/)) {
+    return ['a JSON text, a list of class names', `${PASS}; names of classes go with --labels`];
+  }
+  return ['a JSON text', PASS];
+}
 
 /** The 80-bit number that opens a legacy stream: little-endian in LONG1, decimal in LONG. */
 const LEGACY_MAGIC = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -70,8 +90,7 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
       hint: 'download it again',
     });
   }
-  const foreign = FOREIGN.find(([test]) => test(head));
-  const [what, hint] = (foreign?.slice(1) as [string, string]) ?? [
+  const [what, hint] = describeForeign(bytes) ?? [
     `neither a zip, a legacy stream nor a safetensors file; it starts with ${head.hex()}`,
     'pass a file that torch.save or safetensors wrote',
   ];
@@ -85,7 +104,7 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
 class Head {
   private readonly latin1: string;
 
-  constructor(private readonly data: Uint8Array) {
+  constructor(readonly data: Uint8Array) {
     this.latin1 = String.fromCharCode(...data.subarray(0, 512));
   }
 

@@ -1,75 +1,42 @@
 import { Pth2tfjsError } from '../errors.js';
+import { SAVE_AGAIN } from './danger.js';
+import {
+  asModule,
+  moduleAt,
+  moduleStateDict,
+  type OwnStateDict,
+  type PickledModule,
+} from './module.js';
 import { type StateDict, TensorView } from './tensor.js';
-
-/** Bounds on walking a saved value, whose shared parts could multiply without end. */
-const MAX_DEPTH = 64;
-const MAX_PATH_LENGTH = 4096;
-/** One a container or tensor, and one for every hundred items; real checkpoints need thousands. */
-const MAX_WORK = 200_000;
-
-/** `path` is undefined for the saved value itself; an empty key is a path of its own. */
-type Visit = (value: unknown, path: string | undefined) => void;
-
-/** Calls `visit` for every container and tensor in a saved value, parents first. */
-function walk(root: unknown, visit: Visit): void {
-  let work = MAX_WORK;
-  const ancestors = new Set<unknown>();
-  const isContainer = (value: unknown) => value instanceof Map || Array.isArray(value);
-  const step: Visit = (value, path) => {
-    const size = value instanceof Map ? value.size : Array.isArray(value) ? value.length : 0;
-    work -= 1 + size / 100 + (path?.length ?? 0) / 1000;
-    if (work < 0) throw new Pth2tfjsError('limit', 'the checkpoint holds too many values');
-    visit(value, path);
-    if (!(value instanceof Map || Array.isArray(value))) return;
-    if (ancestors.size >= MAX_DEPTH) {
-      throw new Pth2tfjsError('limit', `the checkpoint is nested more than ${MAX_DEPTH} deep`);
-    }
-    ancestors.add(value);
-    for (const [key, child] of value.entries()) {
-      const follow = child instanceof TensorView || (isContainer(child) && !ancestors.has(child));
-      if (follow) step(child, joinPath(path, key));
-    }
-    ancestors.delete(value);
-  };
-  step(root, undefined);
-}
-
-function joinPath(path: string | undefined, key: unknown): string {
-  const joined = path === undefined ? keyText(key) : `${path}.${keyText(key)}`;
-  if (joined.length <= MAX_PATH_LENGTH) return joined;
-  throw new Pth2tfjsError(
-    'limit',
-    `a key in the checkpoint is longer than ${MAX_PATH_LENGTH} characters`,
-  );
-}
-
-/** A dict's key, roughly as Python shows it where it is not plain text; short, whatever it holds. */
-function keyText(key: unknown): string {
-  if (!Array.isArray(key))
-    return typeof key === 'object' && key !== null ? '<object>' : String(key);
-  const items = key.slice(0, 8).map((item) => (Array.isArray(item) ? '(…)' : keyText(item)));
-  return `(${[...items, ...(key.length > 8 ? ['…'] : [])].join(', ')})`;
-}
+import { describeValue, joinPath, keyText, resolvePath, walk } from './walk.js';
 
 /**
- * Every tensor in a saved value, by its dotted path; list indices are numbers, a bare tensor is `.`.
+ * Every tensor in a saved value, by its dotted path; list indices are numbers, a bare tensor is `.`. A
+ * pickled module gives those of its state dict.
  * @throws Pth2tfjsError `limit` when the value is nested too deep or is too large to walk.
  */
 export function listTensors(value: unknown): Map<string, TensorView> {
   const tensors = new Map<string, TensorView>();
   walk(value, (found, path) => {
     if (found instanceof TensorView) tensors.set(path ?? '.', found);
+    const module = asModule(found);
+    if (module === undefined) return;
+    for (const [key, entry] of moduleStateDict(module).entries) {
+      if (entry instanceof TensorView) tensors.set(joinPath(path, key), entry);
+    }
   });
   return tensors;
 }
 
-/** A dict that holds tensors under text keys. */
+/** A dict, or a module's state dict, that holds tensors under text keys. */
 interface TensorDict {
   /** Dotted path in the saved value; undefined for the value itself. */
   readonly path: string | undefined;
   readonly tensors: StateDict;
-  /** Keys of the same dict whose values are no tensors. */
-  readonly otherKeys: readonly string[];
+  /** The values of the same dict that are no tensors, in words, by their keys. */
+  readonly others: ReadonlyMap<string, string>;
+  readonly module?: PickledModule;
+  readonly own: readonly OwnStateDict[];
 }
 
 /** The same dict under two names counts once. */
@@ -77,22 +44,34 @@ function findTensorDicts(value: unknown): TensorDict[] {
   const seen = new Set<unknown>();
   const found: TensorDict[] = [];
   walk(value, (visited, path) => {
-    if (!(visited instanceof Map) || seen.has(visited)) return;
-    seen.add(visited);
+    if (seen.has(visited)) return;
     const dict = asTensorDict(visited, path);
-    if (dict.tensors.size > 0) found.push(dict);
+    if (dict === undefined) return;
+    seen.add(visited);
+    if (dict.tensors.size > 0 || dict.own.length > 0) found.push(dict);
   });
   return found;
 }
 
-function asTensorDict(dict: ReadonlyMap<unknown, unknown>, path: string | undefined): TensorDict {
-  const tensors = new Map<string, TensorView>();
-  const otherKeys: string[] = [];
-  for (const [key, value] of dict) {
-    if (typeof key === 'string' && value instanceof TensorView) tensors.set(key, value);
-    else otherKeys.push(keyText(key));
+function asTensorDict(value: unknown, path: string | undefined): TensorDict | undefined {
+  const module = asModule(value);
+  if (module !== undefined) {
+    const { entries, own } = moduleStateDict(module);
+    return { path, ...sortEntries(entries), module, own };
   }
-  return { path, tensors, otherKeys };
+  return value instanceof Map ? { path, ...sortEntries(value), own: [] } : undefined;
+}
+
+function sortEntries(
+  entries: ReadonlyMap<unknown, unknown>,
+): Pick<TensorDict, 'tensors' | 'others'> {
+  const tensors = new Map<string, TensorView>();
+  const others = new Map<string, string>();
+  for (const [key, value] of entries) {
+    if (typeof key === 'string' && value instanceof TensorView) tensors.set(key, value);
+    else others.set(keyText(key), describeValue(value));
+  }
+  return { tensors, others };
 }
 
 /** A state dict in a checkpoint, as it would be handed to the network. */
@@ -102,14 +81,32 @@ export interface StateDictCandidate {
    * dict holds several networks.
    */
   readonly name: string;
+  /** The name that always has the prefix: under it, what lies outside of the prefix does not matter. */
+  readonly fullName: string;
+  /** The dict's path, `.` for the saved value itself. */
+  readonly path: string;
   /** What stood before the network's keys and has been taken off, such as `module.`. */
   readonly prefix: string;
-  /** Keys without the prefix; those that did not carry it are as they were. */
+  /** The tensors behind the prefix, by their keys without it. */
   readonly stateDict: StateDict;
-  /** Keys of the same dict that cannot be part of the state dict. */
+  /** The tensors of the same dict that are not behind the prefix. */
+  readonly outside: StateDict;
+  /** The values of the same dict that are no tensors, in words, by their keys. */
+  readonly others: ReadonlyMap<string, string>;
+  /** Their keys. */
   readonly otherKeys: readonly string[];
+  /** Pairs of keys that became one when wrappers came off. */
+  readonly collisions: readonly (readonly [string, string])[];
+  /** Modules in it that make their own state dict, which is not to be had without their code. */
+  readonly own: readonly OwnStateDict[];
   /** The share of the network's keys that are there. */
   readonly fit: number;
+  /** Whether `key` named this very network, and not the dict that it is in. */
+  readonly chosen: boolean;
+  /** Other networks of the kind in the same checkpoint, by what `key` calls them. */
+  readonly rivals: readonly string[];
+  /** The network's own module, in a whole pickled module. */
+  readonly module?: PickledModule;
 }
 
 /**
@@ -134,15 +131,53 @@ function candidatesIn(dict: TensorDict, networkKeys: ReadonlySet<string>): State
   const votes = countPrefixes(dict.tensors.keys(), networkKeys);
   const ranked = [...votes].sort(([, a], [, b]) => b - a);
   const good = ranked.filter(([, count]) => count / networkKeys.size >= RECOGNISABLE_FIT);
-  const chosen = good.length > 0 ? good : [ranked[0] ?? (['', 0] as const)];
+  const [first] = ranked;
+  const some = first !== undefined && first[1] / networkKeys.size >= NOTICEABLE_FIT;
+  const chosen = good.length > 0 ? good : [some ? first : (['', 0] as const)];
   return chosen.map(([prefix, count]) => {
-    const path = [dict.path, ...(chosen.length > 1 ? [prefix.slice(0, -1)] : [])].filter(Boolean);
-    const name = path.join('.') || '.';
-    return { name, prefix, ...stripPrefix(dict, prefix), fit: count / networkKeys.size };
+    const fit = count / networkKeys.size;
+    return {
+      ...behindPrefix(dict, prefix),
+      ...nameOf(dict, prefix, chosen.length > 1),
+      fit,
+      rivals: [],
+    };
   });
 }
 
-/** How many keys become the network's when a prefix comes off. */
+function nameOf(
+  { path }: TensorDict,
+  prefix: string,
+  several: boolean,
+): Pick<StateDictCandidate, 'name' | 'fullName' | 'path' | 'prefix' | 'chosen'> {
+  const fullName = [path, prefix.slice(0, -1)].filter(Boolean).join('.') || '.';
+  const own = path || '.';
+  return { name: several ? fullName : own, fullName, path: own, prefix, chosen: false };
+}
+
+/**
+ * Wrappers that stand anywhere in a key, since a part of a network can be wrapped alone: DataParallel,
+ * torch.compile, FSDP, checkpointing of activations, Lightning Fabric.
+ */
+const WRAPPERS = new Set([
+  'module',
+  '_orig_mod',
+  '_fsdp_wrapped_module',
+  '_checkpoint_wrapped_module',
+  '_forward_module',
+  '_original_module',
+]);
+
+/** A key without the wrappers in it. */
+function unwrap(key: string): string {
+  if (!/module|_orig_mod/.test(key)) return key;
+  return key
+    .split('.')
+    .filter((part) => !WRAPPERS.has(part))
+    .join('.');
+}
+
+/** How many keys become the network's when a prefix comes off, and the wrappers behind it. */
 function countPrefixes(
   keys: Iterable<string>,
   networkKeys: ReadonlySet<string>,
@@ -150,11 +185,12 @@ function countPrefixes(
   const votes = new Map<string, number>();
   for (const key of keys) {
     for (let from = 0; ; ) {
-      if (networkKeys.has(key.slice(from))) {
+      const dot = key.indexOf('.', from);
+      const wrapped = WRAPPERS.has(key.slice(from, dot < 0 ? undefined : dot));
+      if (!wrapped && networkKeys.has(unwrap(key.slice(from)))) {
         const prefix = key.slice(0, from);
         votes.set(prefix, (votes.get(prefix) ?? 0) + 1);
       }
-      const dot = key.indexOf('.', from);
       if (dot < 0) break;
       from = dot + 1;
     }
@@ -162,23 +198,53 @@ function countPrefixes(
   return votes;
 }
 
-/** Keys that lack the prefix stay as they are, unless they clash with one that loses it. */
-function stripPrefix(
-  { tensors, otherKeys }: TensorDict,
+/** What lies behind a prefix, wrappers off, and what does not. */
+function behindPrefix(
+  { tensors, others, module, own }: TensorDict,
   prefix: string,
-): Pick<StateDictCandidate, 'stateDict' | 'otherKeys'> {
+): Omit<StateDictCandidate, 'name' | 'fullName' | 'path' | 'prefix' | 'chosen' | 'fit' | 'rivals'> {
   const stateDict = new Map<string, TensorView>();
-  const clashing: string[] = [];
+  const outside = new Map<string, TensorView>();
+  const origins = new Map<string, string>();
+  const collisions: [string, string][] = [];
   for (const [key, tensor] of tensors) {
-    const carries = key.startsWith(prefix);
-    if (carries || !tensors.has(prefix + key)) {
-      stateDict.set(carries ? key.slice(prefix.length) : key, tensor);
-    } else {
-      clashing.push(key);
+    if (!key.startsWith(prefix)) {
+      outside.set(key, tensor);
+      continue;
     }
+    const short = unwrap(key.slice(prefix.length));
+    const other = origins.get(short);
+    if (other !== undefined) collisions.push([other, key]);
+    origins.set(short, key);
+    stateDict.set(short, tensor);
   }
-  return { stateDict, otherKeys: [...otherKeys, ...clashing] };
+  for (const key of outside.keys()) {
+    const other = origins.get(unwrap(key));
+    if (other !== undefined && onlyWrappers(prefix)) collisions.push([other, key]);
+  }
+  const values = [...others].map(([key, what]): [string, string] => [
+    key.startsWith(prefix) ? unwrap(key.slice(prefix.length)) : key,
+    what,
+  ]);
+  const inner = module === undefined ? undefined : moduleAt(module, prefix);
+  return {
+    stateDict,
+    outside,
+    others: new Map(values),
+    otherKeys: values.map(([key]) => key),
+    collisions,
+    own: own.filter(({ path }) => `${path}.`.startsWith(prefix)),
+    ...(inner === undefined ? {} : { module: inner }),
+  };
 }
+
+/** Whether a prefix is one that scripts take off without a thought. */
+function onlyWrappers(prefix: string): boolean {
+  return prefix.split('.').every((part) => part === '' || WRAPPERS.has(part));
+}
+
+/** Behind less, a prefix is chance: other networks have a `conv1`, too. */
+const NOTICEABLE_FIT = 0.1;
 
 /** Behind less of its keys, a dict of tensors is some other network's. */
 export const RECOGNISABLE_FIT = 0.5;
@@ -192,28 +258,49 @@ export interface SelectOptions {
 
 /**
  * Picks the state dict of a network out of a saved value.
- * @throws Pth2tfjsError `no-state-dict`, or `ambiguous-state-dict` listing the candidates.
+ * @throws Pth2tfjsError `no-state-dict`, `ambiguous-state-dict` listing the candidates, or `unsupported`
+ *   for modules that make their own state dict.
  */
 export function selectStateDict(
   value: unknown,
   { key, networkKeys }: SelectOptions,
 ): StateDictCandidate {
   const candidates = findStateDicts(value, networkKeys);
-  if (key !== undefined) return pick(value, key, networkKeys, candidates);
+  const found = key === undefined ? best(candidates) : pick(value, key, networkKeys, candidates);
+  if (found.fit < RECOGNISABLE_FIT || found.own.length > 0) refuseOwn(found, candidates);
+  const rivals = candidates.filter(
+    ({ fit, fullName }) => fit >= RECOGNISABLE_FIT && fullName !== found.fullName,
+  );
+  return { ...found, rivals: rivals.map(({ fullName }) => fullName) };
+}
+
+function best(candidates: readonly StateDictCandidate[]): StateDictCandidate {
   const good = candidates.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
   if (good.length > 1) {
     throw new Pth2tfjsError('ambiguous-state-dict', `several state dicts fit: ${names(good)}`, {
       hint: `choose one, such as --key ${good[0]?.name}`,
     });
   }
-  const [best] = candidates;
-  if (best !== undefined) return best;
+  const [first] = candidates;
+  if (first !== undefined) return first;
   throw new Pth2tfjsError('no-state-dict', 'the checkpoint holds no dict of tensors', {
-    hint: "in Python: torch.save(model.state_dict(), 'out.pth')",
+    hint: SAVE_AGAIN,
   });
 }
 
-/** By a candidate's name, or by any path to a dict of tensors. */
+/** A network whose weights only its own code can unpack is said to be one, not to miss its weights. */
+function refuseOwn(found: StateDictCandidate, candidates: readonly StateDictCandidate[]): void {
+  const [first] = [found, ...candidates].flatMap(({ own }) => own);
+  if (first === undefined) return;
+  const where = first.path === '' ? 'the module' : `the module '${first.path}'`;
+  throw new Pth2tfjsError(
+    'unsupported',
+    `${where} is a ${first.type}, which makes its own state dict in Python, from packed weights`,
+    { hint: `pass the model as it was before it was quantized; ${SAVE_AGAIN}` },
+  );
+}
+
+/** By a candidate's name, by any path to a dict of tensors, or by that and a prefix in the dict. */
 function pick(
   value: unknown,
   key: string,
@@ -221,11 +308,14 @@ function pick(
   candidates: readonly StateDictCandidate[],
 ): StateDictCandidate {
   const named = candidates.find(({ name }) => name === key);
-  if (named !== undefined) return named;
+  if (named !== undefined) return { ...named, chosen: named.name === named.fullName };
+  const full = candidates.find(({ fullName }) => fullName === key);
+  if (full !== undefined) return { ...full, chosen: true };
   const found = key === '.' ? value : resolvePath(value, key);
-  const dict = found instanceof Map ? asTensorDict(found, key) : undefined;
-  const [best] = dict !== undefined && dict.tensors.size > 0 ? candidatesIn(dict, networkKeys) : [];
-  if (best !== undefined) return best;
+  const dict = asTensorDict(found, key);
+  const [first] =
+    dict !== undefined && dict.tensors.size > 0 ? candidatesIn(dict, networkKeys) : [];
+  if (first !== undefined) return { ...first, chosen: first.prefix === '' };
   throw new Pth2tfjsError(
     'no-state-dict',
     `there is no state dict under '${key}'; there are: ${names(candidates)}`,
@@ -236,20 +326,9 @@ const SHOWN = 5;
 
 function names(candidates: readonly StateDictCandidate[]): string {
   const shown = candidates.slice(0, SHOWN);
-  const texts = shown.map(({ name, stateDict }) => `'${name}' (${stateDict.size} tensors)`);
+  const texts = shown.map(
+    ({ name, stateDict: { size } }) => `'${name}' (${size === 1 ? '1 tensor' : `${size} tensors`})`,
+  );
   const rest = candidates.length - shown.length;
   return [...texts, ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ') || 'none';
-}
-
-/** Follows a dotted path; a key that itself holds dots is tried whole first. */
-function resolvePath(value: unknown, path: string): unknown {
-  if (!(value instanceof Map || Array.isArray(value))) return undefined;
-  const child = (key: string): unknown =>
-    value instanceof Map ? (value.get(key) ?? value.get(Number(key))) : value[Number(key)];
-  if (child(path) !== undefined) return child(path);
-  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
-    const found = resolvePath(child(path.slice(0, dot)), path.slice(dot + 1));
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }

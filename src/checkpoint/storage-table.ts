@@ -1,6 +1,7 @@
 import { Pth2tfjsError } from '../errors.js';
+import { SAVE_AGAIN } from './danger.js';
 import type { DType } from './dtype.js';
-import { StorageType } from './inert.js';
+import { OpaqueGlobal, StorageType } from './inert.js';
 import { TensorStorage } from './tensor.js';
 
 /** torch.save's own keys are counters or memory addresses. */
@@ -67,9 +68,9 @@ export class StorageTable {
  */
 function parseId(persistentId: unknown): StorageId {
   const [tag, type, key, , numel, view] = Array.isArray(persistentId) ? persistentId : [];
-  if (tag === 'module') {
-    throw new Pth2tfjsError('unsupported-format', 'a whole pickled module, not a state dict', {
-      hint: "in Python: torch.save(torch.load('in.pth', weights_only=False).state_dict(), 'out.pth')",
+  if (tag === 'storage' && type instanceof OpaqueGlobal) {
+    throw new Pth2tfjsError('unsupported', `a storage of the unknown class ${type.global}`, {
+      hint: SAVE_AGAIN,
     });
   }
   if (tag !== 'storage' || !(type instanceof StorageType) || !isKey(key)) {

@@ -1,4 +1,7 @@
-import { ALLOWED_GLOBALS, refuseGlobal } from './globals.js';
+import { isPth2tfjsError } from '../errors.js';
+import { isDangerous, isPlausible, type NamedGlobal, refusal } from './danger.js';
+import { ALLOWED_GLOBALS } from './globals.js';
+import { GETATTR } from './inert.js';
 import type { Kind } from './opcodes.js';
 import { PickleCursor, type Step } from './pickle-cursor.js';
 
@@ -7,8 +10,8 @@ const MAX_BATCH_ITEMS = 50_000;
 const MAX_INTEGER_BYTES = 255;
 /** Longer tuples are no arguments of a call that matters here. */
 const MAX_ARGUMENTS = 16;
-/** No name on the allow-list is nearly as long. */
-const MAX_NAME_BYTES = 512;
+/** Longer names are refused; so much of one is read. */
+const MAX_NAME_BYTES = 2048;
 const HIGHEST_PROTOCOL = 5;
 
 /** What is known of a value before it exists: its kind, where a string lies, what a global makes. */
@@ -17,6 +20,8 @@ interface Value {
   readonly start?: number;
   readonly end?: number;
   readonly makes?: Kind;
+  /** The full name of a global that has no meaning here. */
+  readonly opaque?: string;
   /** A short tuple's items, and whether all of any tuple's are integers. */
   readonly items?: readonly Value[];
   readonly integers?: boolean;
@@ -29,13 +34,18 @@ export interface VerifiedPickle {
   readonly protocol: number;
   /** Decimal text of the binary integers that pickleparser misreads (see below), by opcode offset. */
   readonly integers: ReadonlyMap<number, string>;
+  /** Offsets of the opcodes that call something. */
+  readonly calls: ReadonlySet<number>;
+  /** Globals that have no meaning here, as often as they are mentioned. */
+  readonly opaque: readonly NamedGlobal[];
 }
 
 /**
  * Walks one pickle without building anything and proves that the parser may run it: every argument
- * lies inside the bytes, the stack and the memo hold what each opcode takes from them, every global
- * is on the allow-list, and all counts are bounded. A pickle that passes cannot make the parser read
- * a value that is not there, call anything but the allow-list's inert builders, or touch a prototype.
+ * lies inside the bytes, the stack and the memo hold what each opcode takes from them, and all counts
+ * are bounded. A pickle that passes cannot make the parser read a value that is not there, call
+ * anything but the allow-list's inert builders, or touch a prototype. Globals that are not on the
+ * allow-list stay opaque; dangerous ones are collected, and refused all at once.
  *
  * @param bytes the file or archive entry
  * @param start offset of the pickle's first byte
@@ -51,6 +61,9 @@ class Verifier {
   private readonly marks: number[] = [];
   private readonly memo = new Map<number, Value>();
   private readonly integers = new Map<number, string>();
+  private readonly calls = new Set<number>();
+  private readonly opaque: NamedGlobal[] = [];
+  private readonly refused: NamedGlobal[] = [];
   private protocol = 1;
 
   constructor(bytes: Uint8Array, start: number) {
@@ -58,13 +71,24 @@ class Verifier {
   }
 
   run(): VerifiedPickle {
+    try {
+      this.walk();
+    } catch (error) {
+      if (isPth2tfjsError(error) && this.refused.length > 0) throw refusal(this.refused);
+      throw error;
+    }
+    if (this.refused.length > 0) throw refusal(this.refused);
+    const { protocol, integers, calls, opaque } = this;
+    return { end: this.cursor.position, protocol, integers, calls, opaque };
+  }
+
+  private walk(): void {
     for (;;) {
       const step = this.cursor.next();
       if (step.opcode.name === 'STOP') break;
       this.apply(step);
     }
     this.pop();
-    return { end: this.cursor.position, protocol: this.protocol, integers: this.integers };
   }
 
   /** The stack effect of one opcode. */
@@ -106,7 +130,7 @@ class Verifier {
         return this.pushKind('frozenset');
       case 'APPEND':
         this.pop();
-        return this.expectTop(name, 'list');
+        return this.expectTop(name, 'list', 'object');
       case 'APPENDS':
         return this.appends(name);
       case 'ADDITEMS':
@@ -115,23 +139,27 @@ class Verifier {
       case 'SETITEM':
         this.pop();
         this.pop();
-        return this.expectTop(name, 'dict', 'ordered dict');
+        return this.expectTop(name, 'dict', 'ordered dict', 'object');
       case 'SETITEMS':
         return this.setItems(name);
       case 'GLOBAL':
-      case 'INST':
-        return this.global(name, step.text);
+        return this.global(step.text);
       case 'STACK_GLOBAL':
         return this.stackGlobal(name);
       case 'REDUCE':
       case 'NEWOBJ':
-        return this.call(name);
+        return this.call(name, this.pop(), this.pop());
+      case 'NEWOBJ_EX':
+        return this.callWithKeywords(name);
+      case 'OBJ':
+        return this.callMarked(name);
+      case 'INST':
+        return this.callNamed(name, step.text);
       case 'BUILD':
         this.pop();
         return this.expectTop(name, 'ordered dict', 'object');
       case 'BINPERSID':
-        this.expect(name, this.pop(), 'tuple');
-        return this.pushKind('storage');
+        return this.persistent(name, this.pop());
     }
   }
 
@@ -207,20 +235,14 @@ class Verifier {
   }
 
   private pushTuple(items: readonly Value[]): void {
-    const kinds = items.map(({ kind }) => kind);
-    const integers = kinds.every((kind) => kind === 'int');
-    this.stack.push(
-      kinds.length <= MAX_ARGUMENTS
-        ? { kind: 'tuple', items, integers }
-        : { kind: 'tuple', integers },
-    );
+    this.stack.push(tupleOf(items));
   }
 
   private appends(name: string): void {
     const { length } = this.popToMark();
     if (length > MAX_BATCH_ITEMS)
       this.cursor.fail('limit', `${length} items in one step of the pickle`);
-    this.expectTop(name, 'list');
+    this.expectTop(name, 'list', 'object');
   }
 
   private get(index: number): void {
@@ -243,35 +265,91 @@ class Verifier {
   private setItems(name: string): void {
     const { length } = this.popToMark();
     if (length % 2 !== 0) this.cursor.fail('corrupt', 'a key without a value in a dict');
-    this.expectTop(name, 'dict', 'ordered dict');
+    this.expectTop(name, 'dict', 'ordered dict', 'object');
   }
 
-  private global(name: string, fullName: string): void {
-    const known = ALLOWED_GLOBALS.get(fullName);
-    if (known === undefined) return refuseGlobal(fullName, this.cursor.at);
-    if (name === 'INST')
-      this.cursor.fail('unsupported', `torch.save never writes the opcode ${name}`);
-    this.stack.push(
-      known.call === undefined ? { kind: 'constant' } : { kind: 'callable', makes: known.makes },
-    );
+  private global(name: string): void {
+    const known = ALLOWED_GLOBALS.get(name);
+    if (known !== undefined) {
+      const { call, makes } = known;
+      this.stack.push(call === undefined ? { kind: 'constant' } : { kind: 'callable', makes });
+      return;
+    }
+    const named = { name, offset: this.cursor.at };
+    if (isDangerous(name) || !isPlausible(name)) this.refused.push(named);
+    else if (!GETATTR.has(name)) this.opaque.push(named);
+    this.stack.push({ kind: 'callable', makes: 'object', opaque: name });
   }
 
   private stackGlobal(name: string): void {
     const parts = [this.pop(), this.pop()].map((value) => {
       this.expect(name, value, 'str');
-      const { start = 0, end = 0 } = value;
-      return this.cursor.decode(start, Math.min(end, start + MAX_NAME_BYTES));
+      return this.textOf(value);
     });
-    this.global(name, `${parts[1]}.${parts[0]}`);
+    this.global(`${parts[1]}.${parts[0]}`);
   }
 
-  private call(name: string): void {
-    const args = this.pop();
+  private textOf({ start = 0, end = 0 }: Value): string {
+    return this.cursor.decode(start, Math.min(end, start + MAX_NAME_BYTES));
+  }
+
+  private call(name: string, args: Value, callee: Value): void {
     this.expect(name, args, 'tuple');
-    const callable = this.pop();
-    this.expect(name, callable, 'callable');
-    if (callable.makes === 'tensor') this.checkTensorArguments(args.items);
-    this.pushKind(callable.makes as Kind);
+    this.expect(name, callee, 'callable', 'object');
+    this.calls.add(this.cursor.at);
+    if (callee.makes === 'tensor') this.checkTensorArguments(args.items);
+    if (GETATTR.has(callee.opaque ?? '')) this.checkGetattr(callee, args.items ?? []);
+    this.pushKind(callee.makes ?? 'object');
+  }
+
+  private callWithKeywords(name: string): void {
+    this.expect(name, this.pop(), 'dict');
+    const args = this.pop();
+    const callee = this.pop();
+    this.expectForeignCall(name, callee);
+    this.call(name, args, callee);
+  }
+
+  /** The class lies below its arguments. */
+  private callMarked(name: string): void {
+    const [callee, ...args] = this.popToMark();
+    if (callee === undefined) return this.cursor.fail('corrupt', `${name} without a class`);
+    this.expectForeignCall(name, callee);
+    this.call(name, tupleOf(args), callee);
+  }
+
+  /** The class is named by the opcode itself. */
+  private callNamed(name: string, global: string): void {
+    const args = tupleOf(this.popToMark());
+    this.global(global);
+    const callee = this.pop();
+    this.expectForeignCall(name, callee);
+    this.call(name, args, callee);
+  }
+
+  /** PyTorch never makes its own things in these ways. */
+  private expectForeignCall(name: string, callee: Value): void {
+    this.expect(name, callee, 'callable', 'object');
+    if ((callee.makes ?? 'object') !== 'object')
+      this.cursor.fail('unsupported', `torch.save never writes the opcode ${name} for this`);
+  }
+
+  /** getattr names something only on a thing that is opaque itself; else it is one way to anything. */
+  private checkGetattr(callee: Value, [owner, name]: readonly Value[]): void {
+    const opaque = owner?.kind === 'object' || owner?.opaque !== undefined;
+    const attribute = name?.kind === 'str' ? this.textOf(name) : undefined;
+    const path = `${owner?.opaque ?? 'object'}.${attribute}`;
+    if (opaque && attribute !== undefined && isPlausible(path) && !isDangerous(path)) return;
+    this.refused.push({ name: callee.opaque as string, offset: this.cursor.at });
+  }
+
+  /** A storage, or in legacy streams a module's class. */
+  private persistent(name: string, id: Value): void {
+    this.expect(name, id, 'tuple');
+    const [tag, type] = id.items ?? [];
+    if (tag?.kind !== 'str' || this.textOf(tag) !== 'module') return this.pushKind('storage');
+    if (type === undefined) return this.cursor.fail('corrupt', 'a module without its class');
+    this.stack.push(type);
   }
 
   /**
@@ -286,6 +364,13 @@ class Verifier {
     const fits = offset?.kind === 'int' && size?.integers === true && stride?.integers === true;
     if (!fits) this.cursor.fail('corrupt', "a tensor's offset, size and stride must be integers");
   }
+}
+
+function tupleOf(items: readonly Value[]): Value {
+  const integers = items.every(({ kind }) => kind === 'int');
+  return items.length <= MAX_ARGUMENTS
+    ? { kind: 'tuple', items, integers }
+    : { kind: 'tuple', integers };
 }
 
 /** A little-endian two's complement integer. */

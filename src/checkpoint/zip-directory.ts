@@ -12,6 +12,7 @@ const END_RECORD_BYTES = 22;
 const ZIP64_LOCATOR = 0x07064b50;
 const ZIP64_LOCATOR_BYTES = 20;
 const ZIP64_END_RECORD = 0x06064b50;
+const ZIP64_END_BYTES = 56;
 const CENTRAL_HEADER = 0x02014b50;
 const CENTRAL_HEADER_BYTES = 46;
 const LOCAL_HEADER = 0x04034b50;
@@ -82,12 +83,27 @@ function findCentralDirectory(view: DataView): { offset: number; count: number }
     );
   }
   const record = uint64(view, locator + 8);
-  need(view, record, 56, ZIP64_END_RECORD, 'the zip64 end record');
+  refuseJoined(view, locator - ZIP64_END_BYTES - record);
+  need(view, record, ZIP64_END_BYTES, ZIP64_END_RECORD, 'the zip64 end record');
   return checkDirectory(
     uint64(view, record + 48),
     uint64(view, record + 40),
     uint64(view, record + 32),
     record,
+  );
+}
+
+/** Archives one after the other: what stands before the last ends like an archive itself. */
+function refuseJoined(view: DataView, before: number): void {
+  const end = before - END_RECORD_BYTES;
+  if (!(end >= 0 && before < view.byteLength) || view.getUint32(end, true) !== END_RECORD) return;
+  throw new Pth2tfjsError(
+    'unsupported-format',
+    'not one checkpoint but several archives one after the other, as torch.distributed.checkpoint writes (.distcp)',
+    {
+      offset: before,
+      hint: "in Python, for the folder that it lies in: from torch.distributed.checkpoint.format_utils import dcp_to_torch_save; dcp_to_torch_save('FOLDER', 'out.pth')",
+    },
   );
 }
 

@@ -28,7 +28,8 @@ export async function readZip(bytes: Uint8Array, crc32: Crc32): Promise<Checkpoi
   const contents = await extract(entries, `${top}data/`, crc32);
   const text = (name: string) => new TextDecoder().decode(contents.get(top + name)).trim();
   const byteOrder = readByteOrder(contents.has(`${top}byteorder`) ? text('byteorder') : 'little');
-  const { value, storages, protocol } = unpickle(contents.get(`${top}data.pkl`) as Uint8Array);
+  const pickle = contents.get(`${top}data.pkl`) as Uint8Array;
+  const { value, storages, protocol, opaque, end } = unpickle(pickle);
   for (const storage of storages) attach(storage, contents, `${top}data/`, byteOrder === 'big');
   return {
     container: {
@@ -41,7 +42,36 @@ export async function readZip(bytes: Uint8Array, crc32: Crc32): Promise<Checkpoi
     },
     value,
     metadata: new Map(),
+    opaque,
+    warnings: [
+      ...(hasChecksums(entries) ? [] : [NO_CHECKSUMS]),
+      ...leftoverWarnings(entries, top, pickle.length - end),
+    ],
   };
+}
+
+const NO_CHECKSUMS =
+  'the archive carries no checksums (torch.serialization.set_crc32_options(False)), so damage to it would not be noticed';
+
+/** torch writes zeros for all of them when it is told to compute none. */
+function hasChecksums(entries: readonly ZipEntry[]): boolean {
+  return entries.some(({ crc32 }) => crc32 !== 0);
+}
+
+/** What PyTorch never writes, and does not read either. */
+function leftoverWarnings(entries: readonly ZipEntry[], top: string, behind: number): string[] {
+  const foreign = entries.filter(({ name }) => !name.startsWith(top)).map(({ name }) => name);
+  const more = foreign.length > 3 ? `, and ${foreign.length - 3} more` : '';
+  return [
+    ...(behind > 0
+      ? [`${behind} bytes follow the pickle in '${top}data.pkl', and were not read`]
+      : []),
+    ...(foreign.length > 0
+      ? [
+          `the archive holds records outside of its folder '${top}', which were not read: ${foreign.slice(0, 3).join(', ')}${more}`,
+        ]
+      : []),
+  ];
 }
 
 /** The folder that holds `data.pkl`, with its slash. */
@@ -71,15 +101,37 @@ function topFolder(entries: readonly ZipEntry[]): string {
 }
 
 function notTorch(names: readonly string[]): Pth2tfjsError {
-  const what =
-    names.length === 0
-      ? 'an empty zip archive'
-      : names.every((name) => name.endsWith('.npy'))
-        ? 'a NumPy .npz archive'
-        : `a zip archive without data.pkl; it holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
-  return new Pth2tfjsError('unsupported-format', `not a PyTorch checkpoint: ${what}`, {
-    hint: 'pass a file that torch.save wrote',
-  });
+  const [what, hint] = describeArchive(names);
+  return new Pth2tfjsError('unsupported-format', `not a PyTorch checkpoint: ${what}`, { hint });
+}
+
+/** What a zip archive is that torch.save did not write, by the names in it. */
+function describeArchive(names: readonly string[]): readonly [what: string, hint: string] {
+  const some = (pattern: RegExp) => names.some((name) => pattern.test(name));
+  const pass = 'pass a file that torch.save wrote';
+  if (names.length === 0) return ['an empty zip archive', pass];
+  if (names.every((name) => name.endsWith('.npy'))) return ['a NumPy .npz archive', pass];
+  if (names.includes('data.pkl')) {
+    return [
+      'its data.pkl is not in a folder, where torch.save puts it and torch.load wants it: the archive was unpacked and packed again',
+      'pack it with a folder: python3 -m zipfile -e FILE archive/ && python3 -m zipfile -c out.pth archive/',
+    ];
+  }
+  if (some(/(^|\/)(archive_format|serialized_exported_program\.json)$/)) {
+    return [
+      'a program that torch.export saved (.pt2)',
+      "in Python: torch.save(torch.export.load('in.pt2').state_dict, 'out.pth')",
+    ];
+  }
+  if (some(/^MAR-INF\//))
+    return ['a TorchServe archive (.mar)', 'unpack it, and pass the checkpoint in it'];
+  if (some(/^(config\.json|model\.weights\.h5)$/)) return ['a Keras model (.keras)', pass];
+  const inner = names.find((name) => /\.(pth|pt|ckpt|bin|safetensors)(\.(gz|tar))?$/.test(name));
+  if (inner !== undefined) {
+    return [`a zip archive around ${inner}`, 'unpack it first: python3 -m zipfile -e FILE .'];
+  }
+  const shown = `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
+  return [`a zip archive without data.pkl; it holds ${shown}`, pass];
 }
 
 /** All entries' contents by name: the storages in place where they are stored, the rest through jszip. */
@@ -91,9 +143,10 @@ async function extract(
   const inPlace = ({ name, method }: ZipEntry) => method === 0 && name.startsWith(storages);
   const unpacked = await unzip(entries.filter((entry) => !inPlace(entry)));
   const contents = new Map<string, Uint8Array>();
+  const checksums = hasChecksums(entries);
   for (const entry of entries) {
     const data = unpacked.get(entry) ?? entry.data;
-    if (crc32(data) !== entry.crc32) {
+    if (checksums && crc32(data) !== entry.crc32) {
       throw new Pth2tfjsError(
         'corrupt',
         `the checksum of '${entry.name}' in the archive is wrong`,
@@ -116,7 +169,7 @@ function checkSizes(entries: readonly ZipEntry[], top: string): void {
         'limit',
         `the archive's '${name}' claims ${size} bytes; the bound is ${bound}`,
         {
-          hint: 'save weights as tensors, not as NumPy arrays or lists, which end up in the pickle',
+          hint: "save the state dict alone, in Python: torch.save(model.state_dict(), 'out.pth')",
         },
       );
     }

@@ -1,0 +1,76 @@
+import { moduleAt, type PickledModule } from '../checkpoint/module.js';
+import { Pth2tfjsError } from '../errors.js';
+import { BATCH_NORM_EPS, type Branch3Kernel, convBlocks, STAGES } from './architecture.js';
+
+/**
+ * What a pickled module says of itself beyond its tensors, against the network: a stride or an epsilon of
+ * its own changes the logits, and no state dict would show it. Attribute names are torch.nn's.
+ */
+
+/** What a module's class and attributes have to be. */
+interface Wanted {
+  readonly path: string;
+  readonly type: RegExp;
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+function* wanted(branch3Kernel: Branch3Kernel): Generator<Wanted> {
+  for (const { name, kernel, stride, padding } of convBlocks(branch3Kernel)) {
+    const plain = { dilation: 1, groups: 1, padding_mode: 'zeros' };
+    const attributes = { kernel_size: kernel, stride, padding, ...plain };
+    yield { path: `${name}.conv`, type: /Conv2d$/, attributes };
+    yield { path: `${name}.bn`, type: /BatchNorm(2d)?$/, attributes: { eps: BATCH_NORM_EPS } };
+  }
+  for (const stage of STAGES) {
+    if (stage.type === 'pool') yield pool(stage.name, stage.kernel, stage.stride, 0);
+    if (stage.type === 'inception') yield pool(`${stage.name}.branch4.0`, 3, 1, 1);
+  }
+  yield { path: 'avgpool', type: /AdaptiveAvgPool2d$/, attributes: { output_size: 1 } };
+  yield { path: 'fc', type: /Linear$/, attributes: {} };
+}
+
+function pool(path: string, kernel: number, stride: number, padding: number): Wanted {
+  const attributes = { kernel_size: kernel, stride, padding, dilation: 1, ceil_mode: true };
+  return { path, type: /(^|\.)MaxPool2d$/, attributes };
+}
+
+/**
+ * Checks the modules that a whole pickled network is made of; one that is not there is not looked at.
+ * @throws Pth2tfjsError `mapping` for the first that computes something else than torchvision's
+ */
+export function checkModule(network: PickledModule, branch3Kernel: Branch3Kernel): void {
+  for (const { path, type, attributes } of wanted(branch3Kernel)) {
+    const module = moduleAt(network, path);
+    if (module === undefined) continue;
+    if (!type.test(module.type)) throw differs(path, `is a ${module.type}`);
+    for (const [name, value] of Object.entries(attributes)) {
+      const found = module.attributes.get(name);
+      if (found !== undefined && !sameSetting(found, value)) {
+        throw differs(path, `has ${name}=${text(found)}, where torchvision has ${text(value)}`);
+      }
+    }
+  }
+}
+
+/** Whether hooks hang on a module or in it, which may change what it computes. */
+export function hasHooks(network: PickledModule): boolean {
+  return ['_forward_hooks', '_forward_pre_hooks'].some((name) => {
+    const hooks = network.attributes.get(name);
+    return hooks instanceof Map && hooks.size > 0;
+  });
+}
+
+function differs(path: string, how: string): Pth2tfjsError {
+  return new Pth2tfjsError('mapping', `the pickled network is no plain GoogLeNet: ${path} ${how}`, {
+    hint: "if that does not matter, save the state dict alone, in Python: torch.save(model.state_dict(), 'out.pth')",
+  });
+}
+
+/** One number may stand for both directions, in PyTorch as here. */
+function sameSetting(found: unknown, value: unknown): boolean {
+  return Array.isArray(found) ? found.every((one) => one === value) : found === value;
+}
+
+function text(value: unknown): string {
+  return Array.isArray(value) ? `(${value.map(String).join(', ')})` : String(value);
+}
