@@ -1,4 +1,4 @@
-import { moduleAt, type PickledModule } from '../checkpoint/module.js';
+import { asModule, moduleAt, type PickledModule } from '../checkpoint/module.js';
 import { Pth2tfjsError } from '../errors.js';
 import { BATCH_NORM_EPS, type Branch3Kernel, convBlocks, STAGES } from './architecture.js';
 
@@ -52,13 +52,21 @@ export function checkModule(network: PickledModule, branch3Kernel: Branch3Kernel
   }
 }
 
-/** Whether hooks hang on a module or in it, which may change what it computes. */
-export function hasHooks(network: PickledModule): boolean {
-  return ['_forward_hooks', '_forward_pre_hooks'].some((name) => {
+/** Whether hooks hang on a module or on one in it, which may change what it computes. */
+export function hasHooks(network: PickledModule, depth = 0): boolean {
+  const here = ['_forward_hooks', '_forward_pre_hooks'].some((name) => {
     const hooks = network.attributes.get(name);
     return hooks instanceof Map && hooks.size > 0;
   });
+  if (here || depth > MAX_DEPTH) return here;
+  return [...network.modules.values()].some((child) => {
+    const module = asModule(child);
+    return module !== undefined && hasHooks(module, depth + 1);
+  });
 }
+
+/** The network's own modules are four deep. */
+const MAX_DEPTH = 8;
 
 function differs(path: string, how: string): Pth2tfjsError {
   return new Pth2tfjsError('mapping', `the pickled network is no plain GoogLeNet: ${path} ${how}`, {

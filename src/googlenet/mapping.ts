@@ -1,3 +1,4 @@
+import { SAVE_AGAIN } from '../checkpoint/danger.js';
 import type { StateDictCandidate } from '../checkpoint/state-dict.js';
 import type { StateDict, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
@@ -38,8 +39,8 @@ interface Explanation {
   readonly stateDictName?: string | undefined;
   /** What stands where tensors belong, one sentence each. */
   readonly notTensors?: readonly string[];
-  /** What it is instead, such as `Inception v3`. */
-  readonly instead?: string | undefined;
+  /** What it is, where that is known: such as `Inception v3's`, or `of a GoogLeNet that is quantized`. */
+  readonly is?: string | undefined;
   readonly hint?: string | undefined;
 }
 
@@ -49,7 +50,7 @@ export class MappingError extends Pth2tfjsError {
     readonly missing: readonly string[],
     readonly unexpected: readonly string[],
     readonly mismatched: readonly Mismatch[],
-    { stateDictName = '.', notTensors = [], instead, hint }: Explanation = {},
+    { stateDictName = '.', notTensors = [], is, hint }: Explanation = {},
   ) {
     const shapes = mismatched.map(
       ({ key, found, expected }) => `${key} ${found} instead of ${expected}`,
@@ -61,10 +62,9 @@ export class MappingError extends Pth2tfjsError {
       list('mismatched', shapes),
     ];
     const which = stateDictName === '.' ? 'the state dict' : `the state dict '${stateDictName}'`;
-    const is = instead === undefined ? '' : `, it is ${instead}`;
     super(
       'mapping',
-      `${which} does not fit GoogLeNet${is}: ${lists.filter(Boolean).join('; ')}`,
+      `${which} ${is === undefined ? 'does not fit GoogLeNet' : `is ${is}`}: ${lists.filter(Boolean).join('; ')}`,
       hint === undefined ? {} : { hint },
     );
   }
@@ -100,7 +100,7 @@ function severalLayers(unexpected: readonly string[]): string | undefined {
   const weights = unexpected.filter((key) => /^fc\..*\b(weight|running_mean)$/.test(key));
   const names = new Set(weights.map((key) => key.slice(0, key.lastIndexOf('.'))));
   if (names.size < 2) return undefined;
-  return `a GoogLeNet with a head of several layers (${[...names].join(', ')}), which is not converted`;
+  return `of a GoogLeNet with a head of several layers (${[...names].join(', ')}), which is not converted`;
 }
 
 const SHOWN = 5;
@@ -193,7 +193,9 @@ function refuseCollisions({ collisions = [] }: Origin): void {
   throw new Pth2tfjsError(
     'mapping',
     `the keys '${first[0]}' and '${first[1]}' name the same tensor of the network once wrappers are taken off${more}`,
-    { hint: 'drop one of each pair, in Python, before saving: sd.pop(KEY)' },
+    {
+      hint: `drop one of each pair, in Python, from the state dict sd, before saving: sd.pop('${first[1]}')`,
+    },
   );
 }
 
@@ -213,19 +215,38 @@ function checkFit(
   const mismatched = findMismatches(stateDict, expected);
   if (missing.length + unexpected.length + mismatched.length + misplaced.length === 0) return;
   const all = new Map([...stateDict, ...(origin.outside ?? [])]);
-  const foreign = missing.length > expected.size / 4 ? nameOtherNetwork(all) : undefined;
+  const foreign = missing.length > expected.size / 4 ? otherNetwork(all) : undefined;
+  const altered = alteration(stateDict, others.keys());
   throw new MappingError(missing, unexpected, mismatched, {
     stateDictName: origin.name,
     notTensors: misplaced.map(([key, what]) => `${key} is ${what}, not a tensor`),
-    instead: foreign ?? severalLayers(unexpected) ?? alteration(stateDict, others.keys()),
-    hint:
-      foreign === undefined ? cure(unexpected, origin.prefix ?? '') : 'pass a GoogLeNet checkpoint',
+    is: foreign ?? severalLayers(unexpected) ?? altered,
+    hint: adviceFor({ foreign, altered, unexpected, misplaced: misplaced.length > 0 }, origin),
   });
+}
+
+interface Findings {
+  readonly foreign: string | undefined;
+  readonly altered: string | undefined;
+  readonly unexpected: readonly string[];
+  readonly misplaced: boolean;
+}
+
+function adviceFor(findings: Findings, { prefix = '' }: Origin): string | undefined {
+  const { foreign, altered, unexpected, misplaced } = findings;
+  if (foreign !== undefined) return 'pass a checkpoint of torchvision.models.googlenet';
+  if (altered !== undefined) return `save the float model as it was before that; ${SAVE_AGAIN}`;
+  return cure(unexpected, prefix) ?? (misplaced ? SAVE_AGAIN : undefined);
+}
+
+function otherNetwork(tensors: StateDict): string | undefined {
+  const name = nameOtherNetwork(tensors);
+  return name === undefined ? undefined : `not GoogLeNet's but ${name}'s`;
 }
 
 function alteration(stateDict: StateDict, others: Iterable<string>): string | undefined {
   const how = nameAlteration(stateDict, others);
-  return how === undefined ? undefined : `a GoogLeNet that is ${how}`;
+  return how === undefined ? undefined : `of a GoogLeNet that is ${how}, which is not converted`;
 }
 
 /**

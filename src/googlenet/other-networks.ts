@@ -43,5 +43,5 @@ export function nameAlteration(stateDict: StateDict, others: Iterable<string>): 
   if (some(/fake_quant|activation_post_process/)) return 'prepared for quantization-aware training';
   if (some(/_packed_params|(^|\.)zero_point$/)) return 'quantized';
   const fused = some(/^conv1\.conv\.(0\.)?(weight|bias)$/) && !some(/^conv[123]\.bn\./);
-  return fused ? 'fused: its BatchNorms are folded into the convolutions' : undefined;
+  return fused ? 'fused (its BatchNorms are folded into the convolutions)' : undefined;
 }
