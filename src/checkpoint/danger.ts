@@ -13,7 +13,7 @@ const MODULES_ANYWHERE = new Set(
   words(`
     os posix nt subprocess _posixsubprocess sys shutil pty popen2 winreg _winreg _winapi msvcrt
     importlib _frozen_importlib _frozen_importlib_external runpy imp zipimport pkgutil __builtins__
-    pickle _pickle cPickle dill cloudpickle marshal shelve
+    pickle cPickle dill cloudpickle marshal shelve
     socket _socket ctypes _ctypes cffi webbrowser pdb bdb
   `),
 );
@@ -25,7 +25,7 @@ const MODULES = new Set(
     http urllib urllib2 urllib3 requests httplib ftplib smtplib telnetlib xmlrpc xmlrpclib socketserver
     SocketServer aiohttp paramiko ssl tempfile tarfile zipfile sqlite3 gc inspect linecache site
     sysconfig platform pip ensurepip venv distutils setuptools nturl2path idlelib lib2to3 test
-    joblib _aix_support _osx_support _pyrepl
+    joblib _pickle _aix_support _osx_support _pyrepl
   `),
 );
 
@@ -35,6 +35,7 @@ const NAMES = new Set([
     exec eval compile __import__ open input raw_input execfile file apply reload globals locals vars
     setattr delattr breakpoint __build_class__ exit quit print
   `).flatMap((name) => [`builtins.${name}`, `__builtin__.${name}`]),
+  ...words('load loads Unpickler').map((name) => `_pickle.${name}`),
   ...words('open open_code FileIO').flatMap((name) => [`io.${name}`, `_io.${name}`]),
   ...words('CodeType FunctionType MethodType LambdaType').map((name) => `types.${name}`),
   ...words('attrgetter methodcaller').flatMap((name) => [`operator.${name}`, `_operator.${name}`]),

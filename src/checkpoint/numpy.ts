@@ -80,11 +80,21 @@ function numpyTensor(bytes: unknown, dtype: unknown, shape: unknown, fortran: bo
   const sizes = Array.isArray(shape) && shape.every((size) => typeof size === 'number');
   if (!sizes) return corrupt("a NumPy array's shape is no tuple of integers");
   const { type, bigEndian } = numpyDtype(dtype);
-  if (!(bytes instanceof Uint8Array)) return corrupt('a NumPy array without its bytes');
-  const plain = contiguous(bytes, type, fortran ? shape.toReversed() : shape, bigEndian);
+  const elements = isEmptyBytes(bytes) ? new Uint8Array(0) : bytes;
+  if (!(elements instanceof Uint8Array)) return corrupt('a NumPy array without its bytes');
+  const plain = contiguous(elements, type, fortran ? shape.toReversed() : shape, bigEndian);
   if (!fortran) return plain;
   const [sizesBack, stridesBack] = [plain.shape.toReversed(), plain.strides.toReversed()];
   return validateView(new TensorView(type, sizesBack, stridesBack, 0, plain.storage));
+}
+
+/** `bytes()`, which is how pickle protocols below 3 write no bytes at all. */
+function isEmptyBytes(value: unknown): boolean {
+  return (
+    value instanceof OpaqueObject &&
+    /builtin(s|__)\.bytes$/.test(value.global) &&
+    value.args.length === 0
+  );
 }
 
 /** `numpy.dtype('f4', False, True)`, and the byte order in its state. */
