@@ -1,6 +1,7 @@
+import { Collector, collectStream } from '../src/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import type { ProgressSink } from './progress.js';
-import { allocate, reason, tooLarge } from './read-errors.js';
+import { reason } from './read-errors.js';
 
 export interface DownloadOptions {
   readonly progress?: ProgressSink;
@@ -12,9 +13,6 @@ export interface DownloadOptions {
 
 /** setTimeout fires at once when asked for more than this. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-/** A header may promise anything, so only this much is taken on its word. */
-const MOST_PREALLOCATED = 256 * 2 ** 20;
-const FIRST_BUFFER = 2 ** 20;
 
 /** One download under way, as the errors about it need to know it. */
 interface Transfer {
@@ -73,9 +71,6 @@ function checkResponse(response: Response, transfer: Transfer): void {
   const encoding = response.headers.get('content-encoding') ?? 'identity';
   if (!/^[0-9]+$/.test(length) || encoding !== 'identity') return;
   transfer.total = Number(length);
-  if (transfer.total > transfer.maxBytes) {
-    throw tooLarge(transfer.shown, transfer.total, transfer.maxBytes);
-  }
 }
 
 async function receive(
@@ -85,33 +80,21 @@ async function receive(
   progress?: ProgressSink,
 ): Promise<Uint8Array> {
   const { shown, maxBytes, total } = transfer;
-  let bytes = allocate(shown, Math.min(total ?? FIRST_BUFFER, MOST_PREALLOCATED));
+  const collector = new Collector(shown, maxBytes, total);
   progress?.start(total);
   try {
-    for await (const chunk of response.body ?? []) {
+    const body = response.body ?? new Blob([]).stream();
+    const onChunk = (chunk: Uint8Array) => {
       timer.refresh();
-      const start = transfer.received;
       transfer.received += chunk.length;
-      if (transfer.received > maxBytes) throw tooLarge(shown, transfer.received, maxBytes);
-      bytes = grown(bytes, start, transfer);
-      bytes.set(chunk, start);
       progress?.update(transfer.received);
-    }
+    };
+    const bytes = await collectStream(body, collector, { onChunk });
+    if (total !== undefined && transfer.received < total) throw cutShort(transfer);
+    return bytes;
   } finally {
     progress?.end();
   }
-  if (total !== undefined && transfer.received < total) throw cutShort(transfer);
-  return transfer.received === bytes.length ? bytes : bytes.slice(0, transfer.received);
-}
-
-/** `bytes`, or a copy of the first `used` of them with room for what has been received. */
-function grown(bytes: Uint8Array, used: number, transfer: Transfer): Uint8Array {
-  const needed = transfer.received;
-  if (needed <= bytes.length) return bytes;
-  const wanted = Math.min(2 * bytes.length, transfer.total ?? transfer.maxBytes);
-  const larger = allocate(transfer.shown, Math.max(needed, wanted));
-  larger.set(bytes.subarray(0, used));
-  return larger;
 }
 
 export function parseUrl(location: string): URL {

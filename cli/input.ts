@@ -3,12 +3,20 @@ import { printable } from '../src/printable.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
 import { terminalProgress } from './progress.js';
 import { readSource, type Source } from './source.js';
+import { shownName } from './stdin.js';
 
-/** Reads a path or URL, with a progress bar on a terminal unless `quiet`. */
-export async function readInput(location: string, quiet: boolean): Promise<Source> {
+/**
+ * Reads a path, a URL or stdin, with a progress bar on a terminal unless `quiet`.
+ * @param maxBytes more are refused; 1 GiB unless given
+ */
+export async function readInput(
+  location: string,
+  quiet: boolean,
+  maxBytes?: number,
+): Promise<Source> {
   const name = location.slice(location.lastIndexOf('/') + 1);
-  const options = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
-  return readSource(location, options);
+  const progress = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
+  return readSource(location, { ...progress, ...(maxBytes === undefined ? {} : { maxBytes }) });
 }
 
 /** Runs `work` on what a file holds, and puts the file's name before the message of what goes wrong. */
@@ -17,7 +25,7 @@ export async function inFile<T>(name: string, work: () => Promise<T>): Promise<T
     return await work();
   } catch (error) {
     const aboutFile = isPth2tfjsError(error) && !['backend', 'no-gpu'].includes(error.code);
-    if (aboutFile) error.message = `${name}: ${error.message}`;
+    if (aboutFile) error.message = `${shownName(name)}: ${error.message}`;
     throw error;
   }
 }

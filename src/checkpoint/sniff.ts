@@ -70,8 +70,7 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
       hint: 'download it again',
     });
   }
-  const foreign = FOREIGN.find(([test]) => test(head));
-  const [what, hint] = (foreign?.slice(1) as [string, string]) ?? [
+  const [what, hint] = findForeign(head) ?? [
     `neither a zip, a legacy stream nor a safetensors file; it starts with ${head.hex()}`,
     'pass a file that torch.save or safetensors wrote',
   ];
@@ -79,6 +78,25 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
     offset: 0,
     hint,
   });
+}
+
+/**
+ * What other kind of file the bytes are, none of weights alone.
+ * @returns what it is, and what to do with it; undefined for bytes that are of no kind known here
+ */
+export function describeForeign(
+  bytes: Uint8Array,
+): readonly [what: string, hint: string] | undefined {
+  const head = new Head(bytes);
+  if (bytes.length === 0) return ['an empty file', 'download the file again'];
+  if (head.bytes(0x1f, 0x8b)) return ['a gzip file', 'put the file unpacked in its place'];
+  if (head.at(0, 'PK\x03\x04')) return ['a zip file', 'put the file unpacked in its place'];
+  return findForeign(head);
+}
+
+function findForeign(head: Head): readonly [what: string, hint: string] | undefined {
+  const found = FOREIGN.find(([test]) => test(head));
+  return found === undefined ? undefined : [found[1], found[2]];
 }
 
 /** The first bytes of a file. */
