@@ -93,6 +93,12 @@ async function explain(directory: string, cause: unknown): Promise<unknown> {
     return fault(`no such folder: ${directory}`, where);
   }
   if (existsSync(join(directory, MODEL_JSON))) return cause;
+  if (existsSync(join(directory, 'data.pkl'))) {
+    return fault(
+      `${directory} is an unzipped checkpoint`,
+      'pass the .pth file, or pack the folder again with zip -0 -r',
+    );
+  }
   return fault(`${directory} holds no ${MODEL_JSON}`, hint);
 }
 

@@ -13,6 +13,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:path';
 import { Pth2tfjsError } from '../src/errors.js';
+import { STDIN } from './stdin.js';
 import { codeOf, failure, notEmpty } from './write-errors.js';
 
 export interface OutputOptions {
@@ -57,6 +58,9 @@ export async function refuseInside(target: string, checkpoint: string): Promise<
 
 /** The checks of {@link checkTarget}; returns where `target` really lies. */
 export async function inspect(target: string, force: boolean): Promise<string> {
+  if (target === STDIN) {
+    throw new Pth2tfjsError('usage', '- is no folder to write to', { hint: 'name a new folder' });
+  }
   try {
     const place = await followLinks(resolve(target));
     refuseProtected(target, place);
