@@ -120,7 +120,8 @@ function decoded(text: string): string {
   }
 }
 
-function printableUrl(url: URL): string {
+/** Without credentials, and without a query, which may hold a signature. */
+export function printableUrl(url: URL): string {
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
 }
 

@@ -1,9 +1,10 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import { printable } from '../src/printable.js';
+import { printableUrl } from './download.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
 import { terminalProgress } from './progress.js';
-import { readSource, type Source } from './source.js';
-import { shownName } from './stdin.js';
+import { isWebURL, readSource, type Source } from './source.js';
+import { STDIN } from './stdin.js';
 
 /**
  * Reads a path, a URL or stdin, with a progress bar on a terminal unless `quiet`.
@@ -14,9 +15,16 @@ export async function readInput(
   quiet: boolean,
   maxBytes?: number,
 ): Promise<Source> {
-  const name = location.slice(location.lastIndexOf('/') + 1);
+  const shown = shownName(location);
+  const name = shown.slice(shown.lastIndexOf('/') + 1);
   const progress = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
   return readSource(location, { ...progress, ...(maxBytes === undefined ? {} : { maxBytes }) });
+}
+
+/** What an input is called in messages; what a URL may hold of secrets is left out. */
+export function shownName(location: string): string {
+  if (location === STDIN) return 'stdin';
+  return isWebURL(location) && URL.canParse(location) ? printableUrl(new URL(location)) : location;
 }
 
 /** Runs `work` on what a file holds, and puts the file's name before the message of what goes wrong. */

@@ -10,11 +10,6 @@ export function nameStdin(argv: readonly string[]): readonly string[] {
   return argv.map((argument) => argument.replace(/^(--[a-z-]+=)?-$/, `$1${STDIN}`));
 }
 
-/** What an input is called in messages. */
-export function shownName(location: string): string {
-  return location === STDIN ? 'stdin' : location;
-}
-
 /** There is only one, and it can be read only once. */
 let taken = false;
 

@@ -3,8 +3,7 @@ import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32
 import type { Export } from '../../src/export.js';
 import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { inFile, usageError } from '../input.js';
-import { shownName } from '../stdin.js';
+import { inFile, shownName, usageError } from '../input.js';
 import { type OutputArguments, outputOptions } from './options.js';
 
 interface Arguments extends OutputArguments {

@@ -6,9 +6,8 @@ import type { Provenance } from '../../src/provenance.js';
 import type { NamedBytes } from '../../src/tfjs/artifacts.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { describeContainer } from '../describe-container.js';
-import { checkHubHash, inFile, printWarnings, usageError } from '../input.js';
+import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
 import type { Source } from '../source.js';
-import { shownName } from '../stdin.js';
 import { type ReadingArguments, readingOptions } from './options.js';
 
 interface Arguments extends ReadingArguments {
@@ -57,7 +56,7 @@ async function inspectFiles(args: Arguments, files: readonly NamedBytes[]): Prom
   }
   const { inspectModel } = await import('../../src/inspect-model.js');
   const inspection = await inFile(args.checkpoint, async () => inspectModel(files));
-  print(args, inspection, () => formatModel(args.checkpoint, inspection));
+  print(args, inspection, () => formatModel(shownName(args.checkpoint), inspection));
 }
 
 function print({ json }: Arguments, inspection: object, text: () => string): void {

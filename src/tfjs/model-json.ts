@@ -31,6 +31,22 @@ export function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
 }
 
 /**
+ * The same, and where it is no JSON, this names what it is instead.
+ * @throws Pth2tfjsError as {@link parseModelJSON} does
+ */
+export async function readModelJSON(bytes: Uint8Array): Promise<io.ModelJSON> {
+  try {
+    return parseModelJSON(bytes);
+  } catch (error) {
+    const { describeForeign } = await import('../checkpoint/sniff.js');
+    const foreign = describeForeign(bytes);
+    if (foreign === undefined || foreign[0].includes('JSON')) throw error;
+    const [what, hint] = foreign;
+    throw new Pth2tfjsError('model', `the model.json is ${what}`, { hint, cause: error });
+  }
+}
+
+/**
  * Whether bytes that may be a checkpoint are a model.json instead. Of the containers only safetensors can
  * start like a JSON text, and has zeros then.
  */

@@ -1,7 +1,7 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../errors.js';
 import type { NamedBytes } from './artifacts.js';
 import { weightPaths } from './load.js';
-import { parseModelJSON, specsOf, totalBytes } from './model-json.js';
+import { readModelJSON, specsOf, totalBytes } from './model-json.js';
 
 /** So much longer may a weight file be than model.json says, to be read and named for what it is. */
 const SLACK = 2 ** 20;
@@ -21,7 +21,7 @@ export async function withShards(
   modelJSON: Uint8Array,
   { read, expect }: ShardReader,
 ): Promise<readonly NamedBytes[]> {
-  const json = parseModelJSON(modelJSON);
+  const json = await readModelJSON(modelJSON);
   const paths = weightPaths(json);
   const total = totalBytes(specsOf(json));
   expect?.(total);

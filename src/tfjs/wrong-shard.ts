@@ -20,24 +20,28 @@ export function whatIsWrong(
   expected: number | null,
 ): WrongShard | null {
   // Weights may begin like anything: only files that have a wrong size, or are texts, are looked at.
-  const odd = expected === null ? [] : oddShards(shards, expected);
-  const suspects = odd.length > 0 ? odd.map(({ shard }) => shard) : shards;
-  const right = expected === null;
-  for (const { name, bytes } of suspects) {
-    const foreign = right && !isText(bytes) ? undefined : describeForeign(bytes);
-    if (foreign === undefined) continue;
-    return {
-      message: `the weight file ${name} is ${foreign[0]}`,
-      hint: hintFor(foreign[1]),
-    };
-  }
-  if (right) return null;
+  if (expected === null) return findForeign(shards.filter(({ bytes }) => isText(bytes)));
+  const odd = oddShards(shards, expected);
+  const foreign = findForeign(odd.length > 0 ? odd.map(({ shard }) => shard) : shards);
+  if (foreign !== null) return foreign;
   const found = shards.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const message = `the model has ${found} bytes of weights, where model.json describes ${expected}`;
   const sizes = odd.map(
     ({ shard, size }) => `${shard.name} has ${shard.bytes.length} in place of ${size}`,
   );
-  const message = `the model has ${found} bytes of weights, where model.json describes ${expected}`;
   return { message: [message, ...sizes.slice(0, 1)].join('; '), hint: HINT };
+}
+
+/** The first of the files that is something else. */
+function findForeign(shards: readonly NamedBytes[]): WrongShard | null {
+  for (const { name, bytes } of shards) {
+    // Weights that begin with such a character are no text for that.
+    const maybeText = /^[\s{[<v]/.test(String.fromCharCode(bytes[0] ?? 0));
+    const foreign = maybeText && !isText(bytes) ? undefined : describeForeign(bytes);
+    if (foreign === undefined) continue;
+    return { message: `the weight file ${name} is ${foreign[0]}`, hint: hintFor(foreign[1]) };
+  }
+  return null;
 }
 
 /** Weights hold bytes that no text has, nearly always within the first few. */
