@@ -23,8 +23,15 @@ interface Transfer {
   received: number;
 }
 
+/** What came of a download. */
+export interface Download {
+  readonly bytes: Uint8Array;
+  /** Where they came from in the end. */
+  readonly from: URL;
+}
+
 /** The body of what an `http:` or `https:` URL leads to, redirections followed. */
-export async function download(url: URL, options: DownloadOptions): Promise<Uint8Array> {
+export async function download(url: URL, options: DownloadOptions): Promise<Download> {
   const { maxBytes } = options;
   const transfer: Transfer = { shown: printableUrl(url), maxBytes, total: undefined, received: 0 };
   const stop = new AbortController();
@@ -33,7 +40,8 @@ export async function download(url: URL, options: DownloadOptions): Promise<Uint
   try {
     const response = await request(url, stop.signal);
     checkResponse(response, transfer);
-    return await receive(response, transfer, timer, options.progress);
+    const bytes = await receive(response, transfer, timer, options.progress);
+    return { bytes, from: URL.canParse(response.url) ? new URL(response.url) : url };
   } catch (error) {
     // After an abort this is its reason, which is already one of ours.
     throw transferError(transfer, error);
@@ -100,7 +108,9 @@ async function receive(
 export function parseUrl(location: string): URL {
   if (URL.canParse(location)) return new URL(location);
   // Not even a broken URL's credentials may be printed: whatever precedes an @ goes.
-  throw new Pth2tfjsError('usage', `not a valid URL: ${location.replace(/\/\/.*@/, '//***@')}`);
+  throw new Pth2tfjsError('usage', `not a valid URL: ${location.replace(/\/\/.*@/, '//***@')}`, {
+    hint: 'pass a path, or a URL such as https://example.com/model.pth',
+  });
 }
 
 /** The last part of the path, as torch.hub has it, for that is what carries the hash. */

@@ -7,6 +7,7 @@ import { checkWeights } from '../src/tfjs/load.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/tfjs/model-json.js';
 import { besideURL, localNames, readURL } from '../src/tfjs/shard-paths.js';
 import { type ShardReader, withShards } from '../src/tfjs/with-shards.js';
+import { parseUrl } from './download.js';
 import { inFile, readInput, usageError } from './input.js';
 import { isWebURL, type Source, toPath } from './source.js';
 import { STDIN } from './stdin.js';
@@ -49,6 +50,7 @@ export async function readModelDirectory(directory: string): Promise<readonly Na
 }
 
 async function openURL(url: string, quiet: boolean): Promise<Opened> {
+  parseUrl(url);
   const read = (location: string) => readInput(location, quiet, mostFor(location));
   const { location, file } = await readURL(url, read);
   if (file.name !== MODEL_JSON && !isModelJSON(file.bytes)) return { source: file };

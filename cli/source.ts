@@ -6,6 +6,7 @@ import { MAX_CHECKPOINT_BYTES } from '../src/checkpoint/limits.js';
 import { allocate, tooLarge } from '../src/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import { download, parseUrl, urlName } from './download.js';
+import { hubHash } from './hub-hash.js';
 import type { ProgressSink } from './progress.js';
 import { reason } from './read-errors.js';
 import { readStdin, STDIN } from './stdin.js';
@@ -83,12 +84,15 @@ function schemeOf(location: string): string | undefined {
 }
 
 async function readUrl(url: URL, options: SourceOptions): Promise<Source> {
-  const bytes = await download(url, {
+  const { bytes, from } = await download(url, {
     ...options,
     maxBytes: options.maxBytes ?? MAX_CHECKPOINT_BYTES,
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
   });
-  return { name: urlName(url), bytes };
+  // The address may be short, and the place that it leads to promise a hash.
+  const names = [url, from].map(urlName);
+  const name = names.find((each) => hubHash(each) !== undefined) ?? urlName(url);
+  return { name, bytes };
 }
 
 interface OpenFile {
@@ -158,7 +162,7 @@ function pathError(path: string, error: unknown): unknown {
     EACCES: 'make the file and its folders readable for this user',
   };
   const text =
-    code === 'ENOENT' ? `no such file: ${path}` : `cannot read ${path}: ${reason(error)}`;
+    code === 'ENOENT' ? `no such file: ${path || "''"}` : `cannot read ${path}: ${reason(error)}`;
   const hint = hints[code ?? ''] ?? 'check that the file can be copied, and pass the copy';
   return new Pth2tfjsError('io', text, { hint, cause: error });
 }

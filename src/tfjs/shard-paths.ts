@@ -24,7 +24,7 @@ export function besideURL(modelJSON: string, path: string): string {
 /** The model.json of a folder that is given by its path or URL, with or without a slash at its end. */
 export function modelJSONIn(folder: string): string {
   const [, path = '', query = ''] = /^([^?#]*)(\?[^#]*)?/.exec(folder) ?? [];
-  return `${path.replace(/\/*$/, '/')}model.json${query}`;
+  return `${path}${path.endsWith('/') ? '' : '/'}model.json${query}`;
 }
 
 /** What was read, and from where. */
