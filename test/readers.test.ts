@@ -291,6 +291,16 @@ describe('other inputs', () => {
   });
 });
 
+test('--force does not replace the folder of a checkpoint that is given by a file: URL', async () => {
+  const out = join(folder, 'holder');
+  mkdirSync(out);
+  const inside = join(out, 'x.pth');
+  copyFileSync(training, inside);
+  const run = await pth2tfjs('convert', pathToFileURL(inside).href, out, '--force');
+  expectFailure(run, 2, /lies inside .*, which --force would replace/);
+  expect(existsSync(inside)).toBe(true);
+});
+
 describe('calls that make no sense', () => {
   test.each([
     [['inspect'], /inspect needs <checkpoint>/],
