@@ -150,11 +150,7 @@ function unpackBatches(
   options: TrainableOptions,
 ): BatchesTracked {
   if (packed === null) return null;
-  const counts =
-    typeof packed === 'object' ? Object.entries(packed) : [['all', packed ?? 0] as const];
-  const bad = counts.find(([, count]) => !Number.isSafeInteger(count) || count < 0);
-  if (bad !== undefined) throw damaged(`counts ${String(bad[1])} batches in its model.json`);
-  if (typeof packed === 'object') return new Map(counts);
+  if (typeof packed === 'object') return new Map(Object.entries(packed));
   const names = [...stateDictLayout(options).keys()].filter((key) => key.endsWith(COUNT));
   return new Map(names.map((key) => [key.slice(0, -COUNT.length), packed ?? 0]));
 }
