@@ -1,6 +1,7 @@
+import { Collector, collectStream } from '../src/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import type { ProgressSink } from './progress.js';
-import { allocate, reason, tooLarge } from './read-errors.js';
+import { reason } from './read-errors.js';
 
 export interface DownloadOptions {
   readonly progress?: ProgressSink;
@@ -12,9 +13,6 @@ export interface DownloadOptions {
 
 /** setTimeout fires at once when asked for more than this. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-/** A header may promise anything, so only this much is taken on its word. */
-const MOST_PREALLOCATED = 256 * 2 ** 20;
-const FIRST_BUFFER = 2 ** 20;
 
 /** One download under way, as the errors about it need to know it. */
 interface Transfer {
@@ -25,8 +23,15 @@ interface Transfer {
   received: number;
 }
 
+/** What came of a download. */
+export interface Download {
+  readonly bytes: Uint8Array;
+  /** Where they came from in the end. */
+  readonly from: URL;
+}
+
 /** The body of what an `http:` or `https:` URL leads to, redirections followed. */
-export async function download(url: URL, options: DownloadOptions): Promise<Uint8Array> {
+export async function download(url: URL, options: DownloadOptions): Promise<Download> {
   const { maxBytes } = options;
   const transfer: Transfer = { shown: printableUrl(url), maxBytes, total: undefined, received: 0 };
   const stop = new AbortController();
@@ -35,7 +40,8 @@ export async function download(url: URL, options: DownloadOptions): Promise<Uint
   try {
     const response = await request(url, stop.signal);
     checkResponse(response, transfer);
-    return await receive(response, transfer, timer, options.progress);
+    const bytes = await receive(response, transfer, timer, options.progress);
+    return { bytes, from: URL.canParse(response.url) ? new URL(response.url) : url };
   } catch (error) {
     // After an abort this is its reason, which is already one of ours.
     throw transferError(transfer, error);
@@ -73,9 +79,6 @@ function checkResponse(response: Response, transfer: Transfer): void {
   const encoding = response.headers.get('content-encoding') ?? 'identity';
   if (!/^[0-9]+$/.test(length) || encoding !== 'identity') return;
   transfer.total = Number(length);
-  if (transfer.total > transfer.maxBytes) {
-    throw tooLarge(transfer.shown, transfer.total, transfer.maxBytes);
-  }
 }
 
 async function receive(
@@ -85,39 +88,29 @@ async function receive(
   progress?: ProgressSink,
 ): Promise<Uint8Array> {
   const { shown, maxBytes, total } = transfer;
-  let bytes = allocate(shown, Math.min(total ?? FIRST_BUFFER, MOST_PREALLOCATED));
+  const collector = new Collector(shown, maxBytes, total);
   progress?.start(total);
   try {
-    for await (const chunk of response.body ?? []) {
+    const body = response.body ?? new Blob([]).stream();
+    const onChunk = (chunk: Uint8Array) => {
       timer.refresh();
-      const start = transfer.received;
       transfer.received += chunk.length;
-      if (transfer.received > maxBytes) throw tooLarge(shown, transfer.received, maxBytes);
-      bytes = grown(bytes, start, transfer);
-      bytes.set(chunk, start);
       progress?.update(transfer.received);
-    }
+    };
+    const bytes = await collectStream(body, collector, { onChunk });
+    if (total !== undefined && transfer.received < total) throw cutShort(transfer);
+    return bytes;
   } finally {
     progress?.end();
   }
-  if (total !== undefined && transfer.received < total) throw cutShort(transfer);
-  return transfer.received === bytes.length ? bytes : bytes.slice(0, transfer.received);
-}
-
-/** `bytes`, or a copy of the first `used` of them with room for what has been received. */
-function grown(bytes: Uint8Array, used: number, transfer: Transfer): Uint8Array {
-  const needed = transfer.received;
-  if (needed <= bytes.length) return bytes;
-  const wanted = Math.min(2 * bytes.length, transfer.total ?? transfer.maxBytes);
-  const larger = allocate(transfer.shown, Math.max(needed, wanted));
-  larger.set(bytes.subarray(0, used));
-  return larger;
 }
 
 export function parseUrl(location: string): URL {
   if (URL.canParse(location)) return new URL(location);
   // Not even a broken URL's credentials may be printed: whatever precedes an @ goes.
-  throw new Pth2tfjsError('usage', `not a valid URL: ${location.replace(/\/\/.*@/, '//***@')}`);
+  throw new Pth2tfjsError('usage', `not a valid URL: ${location.replace(/\/\/.*@/, '//***@')}`, {
+    hint: 'pass a path, or a URL such as https://example.com/model.pth',
+  });
 }
 
 /** The last part of the path, as torch.hub has it, for that is what carries the hash. */
@@ -137,7 +130,8 @@ function decoded(text: string): string {
   }
 }
 
-function printableUrl(url: URL): string {
+/** Without credentials, and without a query, which may hold a signature. */
+export function printableUrl(url: URL): string {
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
 }
 

@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
-import { buffer } from 'node:stream/consumers';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import { Pth2tfjsError } from '../src/errors.js';
 import { readSource } from './source.js';
 import { STDIN } from './stdin.js';
 
@@ -22,13 +20,7 @@ export async function expandImages(patterns: readonly string[]): Promise<readonl
 
 /** The bytes of an image file, a URL, or stdin. */
 export async function readImage(location: string): Promise<Uint8Array> {
-  if (location !== STDIN) return (await readSource(location, { maxBytes: MOST_BYTES })).bytes;
-  if (process.stdin.isTTY) {
-    throw new Pth2tfjsError('usage', 'stdin is a terminal, no image', {
-      hint: 'pipe an image in: pth2tfjs classify out/ - < photo.jpg',
-    });
-  }
-  return buffer(process.stdin);
+  return (await readSource(location, { maxBytes: MOST_BYTES })).bytes;
 }
 
 const MOST_BYTES = 2 ** 28;

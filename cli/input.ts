@@ -1,14 +1,30 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import { printable } from '../src/printable.js';
+import { printableUrl } from './download.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
 import { terminalProgress } from './progress.js';
-import { readSource, type Source } from './source.js';
+import { isWebURL, readSource, type Source } from './source.js';
+import { STDIN } from './stdin.js';
 
-/** Reads a path or URL, with a progress bar on a terminal unless `quiet`. */
-export async function readInput(location: string, quiet: boolean): Promise<Source> {
-  const name = location.slice(location.lastIndexOf('/') + 1);
-  const options = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
-  return readSource(location, options);
+/**
+ * Reads a path, a URL or stdin, with a progress bar on a terminal unless `quiet`.
+ * @param maxBytes more are refused; 1 GiB unless given
+ */
+export async function readInput(
+  location: string,
+  quiet: boolean,
+  maxBytes?: number,
+): Promise<Source> {
+  const shown = shownName(location);
+  const name = shown.slice(shown.lastIndexOf('/') + 1);
+  const progress = quiet ? {} : { progress: terminalProgress(process.stderr, name) };
+  return readSource(location, { ...progress, ...(maxBytes === undefined ? {} : { maxBytes }) });
+}
+
+/** What an input is called in messages; what a URL may hold of secrets is left out. */
+export function shownName(location: string): string {
+  if (location === STDIN) return 'stdin';
+  return isWebURL(location) && URL.canParse(location) ? printableUrl(new URL(location)) : location;
 }
 
 /** Runs `work` on what a file holds, and puts the file's name before the message of what goes wrong. */
@@ -17,7 +33,7 @@ export async function inFile<T>(name: string, work: () => Promise<T>): Promise<T
     return await work();
   } catch (error) {
     const aboutFile = isPth2tfjsError(error) && !['backend', 'no-gpu'].includes(error.code);
-    if (aboutFile) error.message = `${name}: ${error.message}`;
+    if (aboutFile) error.message = `${shownName(name)}: ${error.message}`;
     throw error;
   }
 }

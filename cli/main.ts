@@ -30,6 +30,10 @@ function usageError(complaint: string): Pth2tfjsError {
     ? `${command} needs ${NEEDS.get(command)}`
     : complaint
         .replace(/^Unknown arguments?: (\S+), \w+$/, 'unknown argument: $1')
+        .replace(
+          /^Invalid values:\s+Argument: (\S+), Given: (.*), Choices: /s,
+          '--$1 is $2; there are ',
+        )
         .replace(/^[A-Z]/, (first) => first.toLowerCase());
   const help = ['pth2tfjs', command, '--help'].filter(Boolean).join(' ');
   return new Pth2tfjsError('usage', message, { hint: `see ${help}` });
@@ -40,6 +44,15 @@ function keepLast(args: Record<string, unknown>): void {
   const several = ['_', 'output', 'o', 'images'];
   for (const [name, value] of Object.entries(args)) {
     if (Array.isArray(value) && !several.includes(name)) args[name] = value.at(-1);
+  }
+}
+
+/** yargs takes any word for false: a misspelt one must not switch something off. */
+function checkFlags(args: Record<string, unknown>): void {
+  for (const argument of argv) {
+    const [, name = '', value] = /^--(?:no-)?([a-z0-9-]+)=(.*)$/s.exec(argument) ?? [];
+    if (typeof args[name] !== 'boolean' || value === 'true' || value === 'false') continue;
+    throw usageError(`--${name} is "${value}"; it takes true or false, or no value`);
   }
 }
 
@@ -68,7 +81,7 @@ try {
     ] as never)
     .demandCommand(1, `a command is missing: ${COMMANDS}`)
     .strict()
-    .middleware(keepLast, true)
+    .middleware([keepLast, checkFlags], true)
     .version(VERSION)
     .help()
     .epilogue(

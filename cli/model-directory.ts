@@ -1,47 +1,112 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Pth2tfjsError } from '../src/errors.js';
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import type { NamedBytes } from '../src/tfjs/artifacts.js';
-import { weightPaths } from '../src/tfjs/load.js';
-import { reason } from './read-errors.js';
+import { checkWeights } from '../src/tfjs/load.js';
+import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/tfjs/model-json.js';
+import { besideURL, localNames, readURL } from '../src/tfjs/shard-paths.js';
+import { type ShardReader, withShards } from '../src/tfjs/with-shards.js';
+import { parseUrl } from './download.js';
+import { inFile, readInput, usageError } from './input.js';
+import { isWebURL, type Source, toPath } from './source.js';
+import { STDIN } from './stdin.js';
 
+/** Any other name will do, too, where the file itself is given. */
 const MODEL_JSON = 'model.json';
+
+/** What an argument that means a model leads to: a converted one, or a file that may be a checkpoint. */
+export type Opened =
+  | { readonly files: readonly NamedBytes[]; readonly source?: undefined }
+  | { readonly source: Source; readonly files?: undefined };
+
+/**
+ * Opens a model by its folder or its `model.json`, by path or URL, or else a checkpoint.
+ * @throws Pth2tfjsError `model` when a file of a model is missing or makes no sense; as `readSource` does
+ */
+export async function openModelArgument(location: string, quiet: boolean): Promise<Opened> {
+  if (isWebURL(location)) return openURL(location, quiet);
+  const path = location === STDIN ? location : toPath(location);
+  if (await isFolder(path)) return { files: await readModelDirectory(path) };
+  const source = await readInput(path, quiet, mostFor(path));
+  if (source.name !== MODEL_JSON && !isModelJSON(source.bytes)) return { source };
+  if (location === STDIN) {
+    throw usageError('a model.json on stdin has no weight files beside it', 'pass its path');
+  }
+  const folder = dirname(path);
+  return { files: await openModelJSON(location, source.bytes, readerOf(folder)) };
+}
 
 /**
  * Reads `model.json` and the weight files that it names back from a folder.
  * @throws Pth2tfjsError `model` when a file is missing or model.json makes no sense.
  */
-export async function readModelDirectory(directory: string): Promise<NamedBytes[]> {
-  const modelJSON = await readNamed(directory, MODEL_JSON);
-  const shards = weightPaths(modelJSON.bytes).map((name) => readNamed(directory, name));
-  return [modelJSON, ...(await Promise.all(shards))];
+export async function readModelDirectory(directory: string): Promise<readonly NamedBytes[]> {
+  const place = join(directory, MODEL_JSON);
+  const { bytes } = await readInput(place, true, MAX_MODEL_JSON_BYTES).catch(async (cause) => {
+    throw await explain(directory, cause);
+  });
+  return openModelJSON(directory, bytes, readerOf(directory));
 }
 
-async function readNamed(directory: string, name: string): Promise<NamedBytes> {
-  try {
-    return { name, bytes: await readFile(join(directory, name)) };
-  } catch (cause) {
-    const [text, hint] = await explain(directory, name, cause as NodeJS.ErrnoException);
-    throw new Pth2tfjsError('model', text, { hint, cause });
-  }
+async function openURL(url: string, quiet: boolean): Promise<Opened> {
+  parseUrl(url);
+  const read = (location: string) => readInput(location, quiet, mostFor(location));
+  const { location, file } = await readURL(url, read);
+  if (file.name !== MODEL_JSON && !isModelJSON(file.bytes)) return { source: file };
+  const readShard: ReadShard = async (path, most) =>
+    (await readInput(besideURL(location, path), quiet, most)).bytes;
+  return { files: await openModelJSON(url, file.bytes, readShard) };
 }
 
-async function explain(
-  directory: string,
-  name: string,
-  error: NodeJS.ErrnoException,
-): Promise<readonly [text: string, hint: string]> {
+function mostFor(location: string): number | undefined {
+  return /\.json(?:[?#]|$)/.test(location) ? MAX_MODEL_JSON_BYTES : undefined;
+}
+
+type ReadShard = ShardReader['read'];
+
+/** @param name of the model, for what goes wrong */
+function openModelJSON(name: string, modelJSON: Uint8Array, read: ReadShard) {
+  return inFile(name, async () => {
+    const files = await withShards(modelJSON, { read });
+    await checkWeights(files);
+    return files;
+  });
+}
+
+function readerOf(folder: string): ReadShard {
+  return async (path, most) => {
+    const places = localNames(path).map((name) => join(folder, name));
+    const place = places.find((each) => existsSync(each));
+    if (place !== undefined) return (await readInput(place, true, most)).bytes;
+    throw new Pth2tfjsError('model', `the folder lacks ${path}, which the ${MODEL_JSON} names`, {
+      hint: 'convert the checkpoint again',
+    });
+  };
+}
+
+async function explain(directory: string, cause: unknown): Promise<unknown> {
+  if (!isPth2tfjsError(cause) || cause.code !== 'io') return cause;
+  const fault = (text: string, hint: string) => new Pth2tfjsError('model', text, { hint, cause });
   const folder = await stat(directory).catch(() => undefined);
-  if (folder === undefined && error.code === 'ENOENT') {
-    const hint = 'check the spelling, and the folder that the path is relative to';
-    return [`no such folder: ${directory}`, hint];
-  }
   const hint = 'pass a folder that pth2tfjs convert wrote';
-  if (folder?.isFile()) return [`${directory} is a file, not the folder of a model`, hint];
-  if (error.code !== 'ENOENT') {
-    return [`${join(directory, name)} cannot be read: ${reason(error)}`, hint];
+  if (folder === undefined) {
+    const where = 'check the spelling, and the folder that the path is relative to';
+    return fault(`no such folder: ${directory}`, where);
   }
-  return name === MODEL_JSON
-    ? [`${directory} holds no ${MODEL_JSON}`, hint]
-    : [`${directory} lacks ${name}, which its ${MODEL_JSON} names`, 'convert the checkpoint again'];
+  if (existsSync(join(directory, MODEL_JSON))) return cause;
+  if (existsSync(join(directory, 'data.pkl'))) {
+    return fault(
+      `${directory} is an unzipped checkpoint`,
+      'pass the .pth file, or pack the folder again with zip -0 -r',
+    );
+  }
+  return fault(`${directory} holds no ${MODEL_JSON}`, hint);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 }

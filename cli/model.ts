@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises';
 import type { NamedBytes } from '../src/tfjs/artifacts.js';
 import type { CheckpointArguments } from './commands/options.js';
 import { CRC32_OPTION } from './crc32.js';
-import { checkHubHash, inFile, readInput, usageError } from './input.js';
+import { checkHubHash, inFile, usageError } from './input.js';
 import { readLabels } from './labels.js';
+import type { Source } from './source.js';
 
 /** A model that is to be run, however it was given. */
 export interface ModelFiles {
@@ -19,32 +19,29 @@ export interface ModelArguments extends CheckpointArguments {
 }
 
 /**
- * The model's files: read back from a folder, or converted in memory from a checkpoint.
+ * The model's files: read back from where they lie, or converted in memory from a checkpoint.
  * @param imageSize for a checkpoint, where the user does not say
  * @throws Pth2tfjsError `model` for a folder that is none; as `convertCheckpoint` does
  */
 export async function readModel(args: ModelArguments, imageSize?: number): Promise<ModelFiles> {
-  if (!(await isFolder(args.model))) return convertInMemory(args, imageSize);
+  const { openModelArgument } = await import('./model-directory.js');
+  const { files, source } = await openModelArgument(args.model, args.quiet);
+  if (source !== undefined) return convertInMemory(args, source, imageSize);
   const options = [args.key, args.transformInput, args.imageSize];
   if (options.some((option) => option !== undefined)) {
     throw usageError(
-      '--key, --transform-input and --image-size go with a checkpoint, not with a converted folder',
+      '--key, --transform-input and --image-size go with a checkpoint, not with a converted model',
     );
   }
-  const { readModelDirectory } = await import('./model-directory.js');
-  return { files: await readModelDirectory(args.model), checkpoint: undefined, warnings: [] };
+  return { files, checkpoint: undefined, warnings: [] };
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
-}
-
-async function convertInMemory(args: ModelArguments, wanted?: number): Promise<ModelFiles> {
-  const { key, transformInput, model, quiet, checkHash } = args;
-  const { name, bytes } = await readInput(model, quiet);
+async function convertInMemory(
+  args: ModelArguments,
+  { name, bytes }: Source,
+  wanted?: number,
+): Promise<ModelFiles> {
+  const { key, transformInput, model, checkHash } = args;
   const { convertCheckpoint } = await import('../src/convert.js');
   const options = {
     sourceName: name,

@@ -1,14 +1,19 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MAX_CHECKPOINT_BYTES } from '../src/checkpoint/limits.js';
+import { allocate, tooLarge } from '../src/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
 import { download, parseUrl, urlName } from './download.js';
+import { hubHash } from './hub-hash.js';
 import type { ProgressSink } from './progress.js';
-import { allocate, reason, tooLarge } from './read-errors.js';
+import { reason } from './read-errors.js';
+import { readStdin, STDIN } from './stdin.js';
 
 /** The bytes of a checkpoint file and the name that they came under. */
 export interface Source {
-  /** The file name alone, without folders or a URL's query, such as `googlenet-1378be20.pth`. */
+  /** The file name alone, without folders or a URL's query, such as `googlenet-1378be20.pth`; or `stdin`. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
@@ -16,13 +21,12 @@ export interface Source {
 export interface SourceOptions {
   /** Told about downloads only: a local file is read before a bar could be seen. */
   readonly progress?: ProgressSink;
-  /** Larger inputs are refused; {@link DEFAULT_MAX_BYTES} unless given. */
+  /** Larger inputs are refused; 1 GiB unless given. */
   readonly maxBytes?: number;
   /** A download that brings no byte for this long fails; {@link DEFAULT_IDLE_TIMEOUT_MS} unless given. */
   readonly idleTimeoutMs?: number;
 }
 
-const DEFAULT_MAX_BYTES = 2 ** 30;
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 
 /**
@@ -33,7 +37,7 @@ const READERS = 4;
 const PIECE = 8 * 2 ** 20;
 
 /**
- * Reads a whole checkpoint from a file or from an `http:` or `https:` URL.
+ * Reads a whole file by its path, by an `http:`, `https:` or `file:` URL, or from {@link STDIN}.
  *
  * User name and password in a URL are sent as basic authentication and never appear in errors;
  * neither does the query, which may hold a signature.
@@ -42,21 +46,53 @@ const PIECE = 8 * 2 ** 20;
  * `limit` when it exceeds `maxBytes`, `usage` when the URL makes no sense
  */
 export async function readSource(location: string, options: SourceOptions = {}): Promise<Source> {
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1]?.toLowerCase();
-  if (scheme === undefined) return readPath(location, options);
-  if (scheme === 'http' || scheme === 'https') return readUrl(parseUrl(location), options);
-  throw new Pth2tfjsError('usage', `cannot read ${scheme}: URLs`, {
-    hint: 'pass a path, or a URL that starts with https://',
-  });
+  const { maxBytes = MAX_CHECKPOINT_BYTES } = options;
+  if (location === STDIN) return { name: 'stdin', bytes: await readStdin(maxBytes) };
+  if (isWebURL(location)) return readUrl(parseUrl(location), options);
+  return readPath(toPath(location), maxBytes);
+}
+
+/** Whether a location is fetched from a server. */
+export function isWebURL(location: string): boolean {
+  return ['http', 'https'].includes(schemeOf(location) ?? '');
+}
+
+/**
+ * The path that a location other than a web URL means: it itself, or that of a `file:` URL.
+ * @throws Pth2tfjsError `usage` for other URLs
+ */
+export function toPath(location: string): string {
+  const scheme = schemeOf(location);
+  if (scheme === undefined) return location;
+  if (scheme !== 'file') {
+    throw new Pth2tfjsError('usage', `cannot read ${scheme}: URLs`, {
+      hint: 'pass a path, or a URL that starts with https://',
+    });
+  }
+  try {
+    return fileURLToPath(parseUrl(location));
+  } catch (cause) {
+    throw new Pth2tfjsError('usage', `${location} leads to no file: ${reason(cause)}`, {
+      hint: 'pass the path of the file',
+      cause,
+    });
+  }
+}
+
+function schemeOf(location: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1]?.toLowerCase();
 }
 
 async function readUrl(url: URL, options: SourceOptions): Promise<Source> {
-  const bytes = await download(url, {
+  const { bytes, from } = await download(url, {
     ...options,
-    maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
+    maxBytes: options.maxBytes ?? MAX_CHECKPOINT_BYTES,
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
   });
-  return { name: urlName(url), bytes };
+  // The address may be short, and the place that it leads to promise a hash.
+  const names = [url, from].map(urlName);
+  const name = names.find((each) => hubHash(each) !== undefined) ?? urlName(url);
+  return { name, bytes };
 }
 
 interface OpenFile {
@@ -64,12 +100,12 @@ interface OpenFile {
   readonly handle: FileHandle;
 }
 
-async function readPath(path: string, options: SourceOptions): Promise<Source> {
+async function readPath(path: string, maxBytes: number): Promise<Source> {
   let handle: FileHandle | undefined;
   try {
     // Without O_NONBLOCK, opening a pipe would wait for a writer; Windows has neither.
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const { size } = await checkFile(path, handle, options.maxBytes ?? DEFAULT_MAX_BYTES);
+    const { size } = await checkFile(path, handle, maxBytes);
     const bytes = allocate(path, size);
     await fill(bytes, { path, handle });
     const after = (await handle.stat()).size;
@@ -126,7 +162,7 @@ function pathError(path: string, error: unknown): unknown {
     EACCES: 'make the file and its folders readable for this user',
   };
   const text =
-    code === 'ENOENT' ? `no such file: ${path}` : `cannot read ${path}: ${reason(error)}`;
+    code === 'ENOENT' ? `no such file: ${path || "''"}` : `cannot read ${path}: ${reason(error)}`;
   const hint = hints[code ?? ''] ?? 'check that the file can be copied, and pass the copy';
   return new Pth2tfjsError('io', text, { hint, cause: error });
 }

@@ -13,6 +13,8 @@ import {
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:path';
 import { Pth2tfjsError } from '../src/errors.js';
+import { toPath } from './source.js';
+import { STDIN } from './stdin.js';
 import { codeOf, failure, notEmpty } from './write-errors.js';
 
 export interface OutputOptions {
@@ -48,7 +50,8 @@ export async function checkTarget(target: string, options: OutputOptions): Promi
  */
 export async function refuseInside(target: string, checkpoint: string): Promise<void> {
   const place = await realpath(target).catch(() => undefined);
-  const path = await realpath(checkpoint).catch(() => undefined);
+  const source = /^file:/i.test(checkpoint) ? toPath(checkpoint) : checkpoint;
+  const path = await realpath(source).catch(() => undefined);
   if (place === undefined || path === undefined || path === place) return;
   if (!contains(place, path)) return;
   const text = `${checkpoint} lies inside ${target}, which --force would replace`;
@@ -57,6 +60,9 @@ export async function refuseInside(target: string, checkpoint: string): Promise<
 
 /** The checks of {@link checkTarget}; returns where `target` really lies. */
 export async function inspect(target: string, force: boolean): Promise<string> {
+  if (target === STDIN) {
+    throw new Pth2tfjsError('usage', '- is no folder to write to', { hint: 'name a new folder' });
+  }
   try {
     const place = await followLinks(resolve(target));
     refuseProtected(target, place);

@@ -3,6 +3,7 @@ import { access, constants, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Pth2tfjsError } from '../src/errors.js';
 import { guard } from './guard.js';
+import { STDIN } from './stdin.js';
 import { active, followLinks, newSibling, type OutputOptions, recover } from './target.js';
 import { codeOf, failure } from './write-errors.js';
 
@@ -39,6 +40,7 @@ export async function writeWhole(
 
 /** Where a path really leads, and whether that is a pipe or a device. */
 async function inspect(path: string, force: boolean): Promise<{ place: string; special: boolean }> {
+  if (path === STDIN) throw usage('- is no file to write to', 'name a file, or /dev/stdout');
   try {
     const found = await stat(path).catch(absent);
     if (found?.isDirectory()) throw usage(`${path} is a folder, not a file`, 'name a file in it');

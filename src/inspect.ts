@@ -1,14 +1,19 @@
 import type { DType } from './checkpoint/dtype.js';
-import { type Container, type ReadOptions, readCheckpoint } from './checkpoint/index.js';
+import { type Container, type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
+import { readFlag } from './checkpoint/safetensors.js';
 import {
   findStateDicts,
   listTensors,
   RECOGNISABLE_FIT,
   type StateDictCandidate,
+  selectStateDict,
 } from './checkpoint/state-dict.js';
+import type { TensorView } from './checkpoint/tensor.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import { MappingError, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
+import { isOfficial } from './googlenet/official.js';
 import { countParameters, type ParameterCounts, printTree } from './googlenet/print.js';
+import { sha256 } from './sha256.js';
 
 export interface TensorSummary {
   /** Dotted path in the saved value. */
@@ -32,8 +37,22 @@ export type NetworkSummary = {
     }
 );
 
+export interface InspectOptions extends ReadOptions {
+  /** Show this state dict only, by its dotted path. */
+  readonly key?: string | undefined;
+  /** torchvision's `transform_input`, where the caller knows it. */
+  readonly transformInput?: boolean | undefined;
+}
+
 export interface Inspection {
   readonly container: Container;
+  /** Of the checkpoint, after gunzip; null where the platform has no Web Crypto. */
+  readonly sha256: string | null;
+  /**
+   * torchvision's `transform_input`: as asked for, as a safetensors file notes it, or on for the official
+   * weights; null where nothing tells.
+   */
+  readonly transformInput: boolean | null;
   /** Text that a safetensors file keeps beside its tensors; empty for the other containers. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorSummary[];
@@ -42,21 +61,36 @@ export interface Inspection {
 
 /**
  * Tells what a checkpoint holds: its container, its tensors, and each GoogLeNet among them.
- * @throws Pth2tfjsError as `readCheckpoint` does.
+ * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict` where there is none under the `key`
  */
 export async function inspectCheckpoint(
   bytes: Uint8Array,
-  options: ReadOptions = {},
+  options: InspectOptions = {},
 ): Promise<Inspection> {
-  const { container, value, metadata } = await readCheckpoint(bytes, options);
-  const tensors = [...listTensors(value)].map(([key, { dtype, shape }]) => ({ key, dtype, shape }));
-  const networks = findStateDicts(value, NETWORK_KEYS).filter(({ fit }) => fit >= RECOGNISABLE_FIT);
+  const { file, gzip } = await ungzip(bytes);
+  const { value, metadata, ...read } = await readCheckpoint(file, options);
+  const digest = await sha256(file);
+  const known = isOfficial(digest, file.length) || readFlag(metadata.get('transform_input'));
+  const { tensors, networks } = select(value, options.key);
   return {
-    container,
+    container: { ...read.container, gzip },
+    sha256: digest ?? null,
+    transformInput: options.transformInput ?? known ?? null,
     metadata: Object.fromEntries(metadata),
-    tensors,
-    networks: networks.map(summarise),
+    tensors: [...tensors].map(([key, { dtype, shape }]) => ({ key, dtype, shape })),
+    networks: networks.filter(({ fit }) => fit >= RECOGNISABLE_FIT).map(summarise),
   };
+}
+
+/** All that was saved, or what lies under one path of it. */
+function select(value: unknown, key: string | undefined) {
+  const all = listTensors(value);
+  if (key === undefined) return { tensors: all, networks: findStateDicts(value, NETWORK_KEYS) };
+  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
+  const within = [...all].filter(([path]) => key === '.' || path.startsWith(`${key}.`));
+  const tensors: Iterable<readonly [string, TensorView]> =
+    within.length > 0 ? within : candidate.stateDict;
+  return { tensors, networks: [candidate] };
 }
 
 function summarise(candidate: StateDictCandidate): NetworkSummary {

@@ -4,6 +4,7 @@ import { Pth2tfjsError } from './errors.js';
 import { BATCH_NORM_EPS, convBlocks } from './googlenet/architecture.js';
 import { stateDictLayout } from './googlenet/keys.js';
 import type { Match } from './googlenet/mapping.js';
+import { isImageSize } from './googlenet/model.js';
 import { describeTrainable, type TrainableOptions } from './googlenet/trainable.js';
 import { type BatchesTracked, batchesTracked, weightLinks } from './googlenet/trainable-weights.js';
 import type { Provenance, TrainingRecord } from './provenance.js';
@@ -125,8 +126,10 @@ function optionsOf({ layers, weights }: EditableModel): TrainableOptions {
   const config = (name: string) => layers.find((layer) => layer.name === name)?.config;
   const sizes = (weight: string) => weights.get(weight)?.shape ?? [];
   const aux = ['aux1', 'aux2'].map((head) => sizes(`${head}.fc2/kernel`)[1]);
-  const [, imageSize] = config('input')?.batch_input_shape ?? [];
-  if (imageSize == null) throw damaged('has no layer named input');
+  const shape: unknown = config('input')?.batch_input_shape;
+  const imageSize: unknown = Array.isArray(shape) ? shape[1] : undefined;
+  if (typeof imageSize !== 'number') throw damaged('has no layer named input');
+  if (!isImageSize(imageSize)) throw damaged(`takes images of ${imageSize}x${imageSize}`);
   return {
     imageSize,
     numClasses: sizes('fc/kernel')[1] ?? 0,
@@ -162,11 +165,7 @@ function unpackBatches(
   options: TrainableOptions,
 ): BatchesTracked {
   if (packed === null) return null;
-  const counts =
-    typeof packed === 'object' ? Object.entries(packed) : [['all', packed ?? 0] as const];
-  const bad = counts.find(([, count]) => !Number.isSafeInteger(count) || count < 0);
-  if (bad !== undefined) throw damaged(`counts ${String(bad[1])} batches in its model.json`);
-  if (typeof packed === 'object') return new Map(counts);
+  if (typeof packed === 'object') return new Map(Object.entries(packed));
   const names = [...stateDictLayout(options).keys()].filter((key) => key.endsWith(COUNT));
   return new Map(names.map((key) => [key.slice(0, -COUNT.length), packed ?? 0]));
 }

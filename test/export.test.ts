@@ -162,10 +162,10 @@ describe('the command', () => {
   it.each([
     ['folded', /folded: .*BatchNorm folded.*--trainable.*--identity-bn/],
     ['graph', /graph: .*is a graph.*--trainable/],
-    ['none', /no such folder: .*none; check the spelling/],
+    ['none', /no such file: .*none; check the spelling/],
     ['file', /file is a file, not the folder of a model; /],
     ['empty', /empty holds no model\.json; /],
-    ['torn', /torn lacks group1-shard\d+of13\.bin, which its model\.json names; /],
+    ['torn', /torn: the folder lacks group1-shard\d+of13\.bin, which the model\.json names; /],
   ])('refuses what cannot go back: %s', async (model, message) => {
     const run = await pth2tfjs('export', out(model), out('no.pth'));
     expectFailure(run, 2, message);
@@ -218,7 +218,7 @@ describe('what is no trainable GoogLeNet is refused', () => {
       ({ json }) => {
         json.userDefinedMetadata.pth2tfjs.training.batchesTracked = 1.5;
       },
-      /counts 1\.5 batches/,
+      /training\.batchesTracked in the model\.json is 1\.5, it must be /,
     ],
     [
       'no layers',

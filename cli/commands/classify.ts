@@ -8,7 +8,7 @@ import { BACKEND_NAMES, type BackendInfo, type BackendName } from '../../src/tfj
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
 import { importPackage, packageVersion } from '../import-package.js';
-import { inFile, printWarnings, usageError } from '../input.js';
+import { inFile, printWarnings, shownName, usageError } from '../input.js';
 import { readLabels } from '../labels.js';
 import { readModel } from '../model.js';
 import { nvidiaGPUs } from '../nvidia.js';
@@ -204,5 +204,5 @@ function toJSON({ model }: Arguments, backend: BackendInfo, outcomes: readonly O
     const { code, message, hint } = outcome.error;
     return { image: outcome.image, error: { code, message, hint } };
   });
-  return { model, backend, images };
+  return { model: shownName(model), backend, images };
 }

@@ -3,7 +3,7 @@ import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32
 import type { Export } from '../../src/export.js';
 import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { inFile } from '../input.js';
+import { inFile, shownName, usageError } from '../input.js';
 import { type OutputArguments, outputOptions } from './options.js';
 
 interface Arguments extends OutputArguments {
@@ -52,8 +52,14 @@ export const exportCommand: CommandModule<object, Arguments> = {
     const { model, file, force, dtype } = args;
     const { checkFile, writeWhole } = await import('../write-file.js');
     await checkFile(file, { force });
-    const { readModelDirectory } = await import('../model-directory.js');
-    const files = await readModelDirectory(model);
+    const { openModelArgument } = await import('../model-directory.js');
+    const { files } = await openModelArgument(model, args.quiet || args.json);
+    if (files === undefined) {
+      throw usageError(
+        `${shownName(model)} is a file, not the folder of a model`,
+        'pass a folder that pth2tfjs convert --trainable wrote',
+      );
+    }
     const { exportCheckpoint } = await import('../../src/export.js');
     const exported = await inFile(model, async () =>
       exportCheckpoint(files, {

@@ -1,45 +1,102 @@
 import type { CommandModule } from 'yargs';
-import type { Inspection, NetworkSummary, TensorSummary } from '../../src/inspect.js';
+import type { Inspection, NetworkSummary } from '../../src/inspect.js';
+import type { ModelInspection } from '../../src/inspect-model.js';
 import { printable } from '../../src/printable.js';
+import type { Provenance } from '../../src/provenance.js';
+import type { NamedBytes } from '../../src/tfjs/artifacts.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { describeContainer } from '../describe-container.js';
-import { inFile, readInput } from '../input.js';
+import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
+import type { Source } from '../source.js';
+import { type ReadingArguments, readingOptions } from './options.js';
 
-interface Arguments {
+interface Arguments extends ReadingArguments {
   readonly checkpoint: string;
   readonly json: boolean;
 }
 
 export const inspectCommand: CommandModule<object, Arguments> = {
   command: 'inspect <checkpoint>',
-  describe: 'Show what a checkpoint holds, and run nothing of it',
+  describe: 'Show what a checkpoint or a converted model holds, and run nothing of it',
   builder: (argv) =>
-    argv
+    readingOptions(argv)
       .positional('checkpoint', {
         type: 'string',
         demandOption: true,
-        describe: 'Path or http(s) URL of a .pth or .safetensors file, gzipped or not',
+        describe:
+          'Path or URL of a .pth or .safetensors file, gzipped or not, or of a converted folder; - for stdin',
       })
       .option('json', {
         type: 'boolean',
         default: false,
         describe: 'Print one JSON object',
       }) as never,
-  handler: async ({ checkpoint, json }) => {
-    const { bytes } = await readInput(checkpoint, json);
-    const { inspectCheckpoint } = await import('../../src/inspect.js');
-    const inspection = await inFile(checkpoint, () => inspectCheckpoint(bytes, CRC32_OPTION));
-    process.stdout.write(`${json ? JSON.stringify(inspection) : format(checkpoint, inspection)}\n`);
+  handler: async (args) => {
+    const { openModelArgument } = await import('../model-directory.js');
+    const { files, source } = await openModelArgument(args.checkpoint, args.json);
+    await (files === undefined ? inspectSource(args, source) : inspectFiles(args, files));
   },
 };
 
-function format(name: string, { container, metadata, tensors, networks }: Inspection): string {
+async function inspectSource(args: Arguments, { name, bytes }: Source): Promise<void> {
+  const { checkpoint, key, transformInput, json } = args;
+  const { inspectCheckpoint } = await import('../../src/inspect.js');
+  const options = { key, transformInput, ...CRC32_OPTION };
+  const inspection = await inFile(checkpoint, () => inspectCheckpoint(bytes, options));
+  const warnings = args.checkHash ? checkHubHash(name, inspection.sha256) : [];
+  if (!json) printWarnings(warnings);
+  print(args, inspection, () => format(shownName(checkpoint), inspection));
+}
+
+async function inspectFiles(args: Arguments, files: readonly NamedBytes[]): Promise<void> {
+  if (args.key !== undefined || args.transformInput !== undefined) {
+    throw usageError(
+      '--key and --transform-input go with a checkpoint, not with a converted model',
+    );
+  }
+  const { inspectModel } = await import('../../src/inspect-model.js');
+  const inspection = await inFile(args.checkpoint, async () => inspectModel(files));
+  print(args, inspection, () => formatModel(shownName(args.checkpoint), inspection));
+}
+
+function print({ json }: Arguments, inspection: object, text: () => string): void {
+  process.stdout.write(`${json ? JSON.stringify(inspection) : text()}\n`);
+}
+
+function format(name: string, inspection: Inspection): string {
+  const { container, metadata, tensors, networks, transformInput } = inspection;
   const { gzip, byteLength } = container;
-  const size = `${byteLength} bytes${gzip ? ' (gunzipped)' : ''}`;
+  const size = `${counted(byteLength, 'byte')}${gzip ? ' (gunzipped)' : ''}`;
   const head = `${name}: ${describeContainer(container)}, ${size}`;
   const notes = Object.entries(metadata).map(([key, text]) => `${key}: ${text}`);
-  const lines = [head, ...notes, '', ...formatTensors(tensors)].map(printable);
+  const known =
+    transformInput === null ? 'unknown, for a state dict does not record it' : flag(transformInput);
+  const network = networks.length === 0 ? [] : [`transform_input: ${known}`];
+  const lines = [head, ...notes, ...network, '', ...formatTensors(tensors)].map(printable);
   return [...lines, ...networks.flatMap(formatNetwork)].join('\n');
+}
+
+function formatModel(name: string, inspection: ModelInspection): string {
+  const { format: kind, files, bytes, tensors, provenance } = inspection;
+  const sizes = `${counted(files, 'file')}, ${counted(bytes, 'byte')}`;
+  const head = `${name}: ${kind} model of TensorFlow.js, ${sizes}`;
+  const notes = provenance === null ? ['made by others'] : formatProvenance(provenance);
+  return [head, ...notes, '', ...formatTensors(tensors)].map(printable).join('\n');
+}
+
+function formatProvenance(provenance: Provenance): string[] {
+  const { tool, source, numClasses, transformInput, branch3Kernel, input } = provenance;
+  const made =
+    source === null
+      ? 'trained since it was converted'
+      : `from ${source.name ?? 'a checkpoint'}, SHA-256 ${source.sha256 ?? 'unknown'}`;
+  const [, height, width] = input.shape;
+  return [
+    `made: by ${tool}, ${made}`,
+    `network: GoogLeNet, ${counted(numClasses, 'class')}, branch3 ${branch3Kernel}x${branch3Kernel}`,
+    `transform_input: ${flag(transformInput)}`,
+    `input: ${input.layout}, ${height}x${width} ${input.channels}, ${input.kind}`,
+  ];
 }
 
 function formatNetwork(network: NetworkSummary): string[] {
@@ -51,12 +108,21 @@ function formatNetwork(network: NetworkSummary): string[] {
   return ['', `GoogLeNet${where}: ${counts}`, network.tree];
 }
 
-function formatTensors(tensors: readonly TensorSummary[]): string[] {
+function formatTensors(tensors: ModelInspection['tensors']): string[] {
   if (tensors.length === 0) return ['no tensors'];
   const keys = tensors.map(({ key }) => printable(key));
   const width = Math.max(...keys.map((key) => key.length));
   const rows = tensors.map(
     ({ dtype, shape }, i) => `${keys[i]?.padEnd(width)}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`,
   );
-  return [`${tensors.length} tensors`, ...rows];
+  return [counted(tensors.length, 'tensor'), ...rows];
+}
+
+function counted(count: number, what: string): string {
+  const plural = what.endsWith('s') ? `${what}es` : `${what}s`;
+  return `${count} ${count === 1 ? what : plural}`;
+}
+
+function flag(value: boolean): string {
+  return value ? 'on' : 'off';
 }

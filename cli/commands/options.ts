@@ -1,14 +1,18 @@
 import type { Argv } from 'yargs';
 
-/** Options that say how a checkpoint is read; `convert` and `verify` share them. */
-export interface CheckpointArguments {
+/** Options that say how a checkpoint is read; all commands that read one share them. */
+export interface ReadingArguments {
   readonly key: string | undefined;
   readonly transformInput: boolean | undefined;
-  readonly imageSize: number | undefined;
   readonly checkHash: boolean;
 }
 
-export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArguments> {
+/** The same, and what the model is to be that is made of it. */
+export interface CheckpointArguments extends ReadingArguments {
+  readonly imageSize: number | undefined;
+}
+
+export function readingOptions<T>(argv: Argv<T>): Argv<T & ReadingArguments> {
   return argv
     .option('key', {
       type: 'string',
@@ -20,16 +24,19 @@ export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArgument
       describe:
         "torchvision's transform_input, or --no-transform-input; on by itself for the official weights",
     })
-    .option('image-size', {
-      type: 'number',
-      requiresArg: true,
-      describe: "Side of the model's square input in pixels, at least 15",
-    })
     .option('check-hash', {
       type: 'boolean',
       default: true,
       describe: 'Compare the SHA-256 with the hash in a name such as googlenet-1378be20.pth',
     }) as never;
+}
+
+export function checkpointOptions<T>(argv: Argv<T>): Argv<T & CheckpointArguments> {
+  return readingOptions(argv).option('image-size', {
+    type: 'number',
+    requiresArg: true,
+    describe: "Side of the model's square input in pixels, at least 15",
+  }) as never;
 }
 
 /** Options of every command that prints. */

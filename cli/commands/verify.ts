@@ -4,7 +4,7 @@ import type { Golden } from '../../src/verify/golden.js';
 import type { Verification, VerifyProgress } from '../../src/verify/index.js';
 import { readGoldenFile } from '../golden-file.js';
 import { importPackage, packageVersion } from '../import-package.js';
-import { inFile, printWarnings, readInput, usageError } from '../input.js';
+import { inFile, printWarnings, readInput, shownName, usageError } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';
 import { nvidiaGPUs } from '../nvidia.js';
 import { statusLine } from '../progress.js';
@@ -73,7 +73,7 @@ async function run(
   const { rtol, atol, top1, requireGpu, tf32, diagnose, allowOtherCheckpoint } = args;
   const status = statusLine(process.stderr, args.quiet);
   try {
-    return await inFile(`${args.model} and ${args.golden}`, () =>
+    return await inFile(`${shownName(args.model)} and ${shownName(args.golden)}`, () =>
       verifyModel(files, golden, {
         backends,
         tolerance: { rtol, atol, top1 },
@@ -82,8 +82,8 @@ async function run(
         tf32,
         diagnose,
         allowOtherCheckpoint,
-        modelName: args.model,
-        goldenName: args.golden,
+        modelName: shownName(args.model),
+        goldenName: shownName(args.golden),
         runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
         importPackage,
         packageVersion,

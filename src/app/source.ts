@@ -1,24 +1,36 @@
 import type { io } from '@tensorflow/tfjs-core';
+import { MAX_CHECKPOINT_BYTES } from '../checkpoint/limits.js';
 import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
-import { isHandler, weightBytes, weightPaths } from '../tfjs/load.js';
+import { isHandler } from '../tfjs/load.js';
 import { damaged } from '../tfjs/loaded-model.js';
-import { ByteCounter, type Fetching, isPath, read, readBytes } from './read.js';
+import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../tfjs/model-json.js';
+import { besideURL, type Found, localNames, readURL } from '../tfjs/shard-paths.js';
+import { withShards } from '../tfjs/with-shards.js';
+import {
+  ByteCounter,
+  type BytesSource,
+  exists,
+  type Fetching,
+  isFolder,
+  pathOf,
+  read,
+  readBytes,
+} from './read.js';
 
 /**
- * Where a model comes from: the URL of a `model.json` (in Node also its path), the files of the folder
- * that holds it, as a folder picker gives them, or TensorFlow.js's own IOHandler; or a checkpoint
- * (`.pth`, `.safetensors`), by URL, path, `Blob` or its bytes, which is converted in memory.
+ * Where a model comes from: the URL of a `model.json` or its folder (in Node also its path), the files of the
+ * folder that holds it, as a folder picker gives them, or TensorFlow.js's own IOHandler; or a checkpoint
+ * (`.pth`, `.safetensors`), by URL, path, `Blob`, stream, `Response` or its bytes, which is converted in
+ * memory. Nothing over 1 GiB is read.
  */
 export type GoogLeNetSource =
   | string
   | URL
   | readonly File[]
   | FileList
-  | Blob
-  | Uint8Array
-  | ArrayBuffer
+  | BytesSource
   | io.IOHandler;
 
 /** The model's files, wherever they come from; an IOHandler is handed through. */
@@ -34,14 +46,36 @@ export async function resolveSource(
     const sourceName = (source as Partial<File> | null)?.name;
     return convert(await readBytes(source, counter), counter, { sourceName, ...options });
   }
-  const location = String(source);
-  const bytes = await read(location, counter);
-  // A model.json is text; of the containers only safetensors can start with a brace, and has zeros then.
-  if (bytes[0] !== 0x7b || bytes[7] === 0) {
-    return convert(bytes, counter, { sourceName: nameOf(location), ...options });
+  const { location, file } = await readLocation(String(source), counter);
+  const { bytes } = file;
+  const name = nameOf(location);
+  if (name !== MODEL_JSON && !isModelJSON(bytes)) {
+    return convert(bytes, counter, { sourceName: name, ...options });
   }
-  const beside = isPath(location) ? besidePath : besideURL;
-  return withShards(bytes, counter, (name) => read(beside(location, name), counter));
+  return withShards(bytes, {
+    read: (path, most) => readBeside(location, path, counter, most),
+    expect: (total) => counter.expect(total),
+  });
+}
+
+/** What convert writes, and TensorFlow.js; any other name will do, too. */
+const MODEL_JSON = 'model.json';
+
+/** A file, or the model.json of a folder. */
+async function readLocation(location: string, counter: ByteCounter): Promise<Found<Read>> {
+  const path = pathOf(location);
+  if (path === undefined) return readURL(location, (url) => readFile(url, counter));
+  const file = (await isFolder(path)) ? besidePath(`${path}/`, MODEL_JSON) : path;
+  return { location: file, file: await readFile(file, counter) };
+}
+
+interface Read {
+  readonly bytes: Uint8Array;
+}
+
+async function readFile(location: string, counter: ByteCounter): Promise<Read> {
+  const most = nameOf(location).endsWith('.json') ? MAX_MODEL_JSON_BYTES : MAX_CHECKPOINT_BYTES;
+  return { bytes: await read(location, counter, most) };
 }
 
 /** Loads what reads checkpoints only here: apps that start from a model.json are spared it. */
@@ -51,16 +85,12 @@ async function convert(bytes: Uint8Array, counter: ByteCounter, options: Convert
   return (await convertCheckpoint(bytes, options)).files;
 }
 
-/** A model.json, and the weight files that it names. */
-async function withShards(
-  modelJSON: Uint8Array,
-  counter: ByteCounter,
-  readShard: (name: string) => Promise<Uint8Array>,
-): Promise<readonly NamedBytes[]> {
-  counter.expect(weightBytes(modelJSON));
-  const files: NamedBytes[] = [{ name: 'model.json', bytes: modelJSON }];
-  for (const name of weightPaths(modelJSON)) files.push({ name, bytes: await readShard(name) });
-  return files;
+async function readBeside(modelJSON: string, path: string, counter: ByteCounter, most: number) {
+  const local = pathOf(modelJSON);
+  if (local === undefined) return read(besideURL(modelJSON, path), counter, most);
+  const places = localNames(path).map((name) => besidePath(local, name));
+  for (const place of places) if (await exists(place)) return read(place, counter, most);
+  throw damaged(`lacks the file ${path}`);
 }
 
 function isFiles(source: GoogLeNetSource): source is readonly File[] | FileList {
@@ -73,10 +103,7 @@ async function readPicked(
   counter: ByteCounter,
   options: ConvertOptions,
 ): Promise<readonly NamedBytes[]> {
-  const depth = (file: File) => pathOf(file).split('/').length;
-  const [modelJSON] = files
-    .filter(({ name }) => name === 'model.json')
-    .toSorted((a, b) => depth(a) - depth(b));
+  const modelJSON = pickModelJSON(files);
   const [only] = files;
   if (modelJSON === undefined && only !== undefined && files.length === 1) {
     return convert(await readBytes(only, counter), counter, { sourceName: only.name, ...options });
@@ -86,27 +113,43 @@ async function readPicked(
       hint: 'pick the folder that pth2tfjs convert wrote',
     });
   }
-  return withShards(await readBytes(modelJSON, counter), counter, async (name) => {
-    const path = besidePath(pathOf(modelJSON), name);
-    const shard = files.find((file) => pathOf(file) === path);
-    if (shard === undefined) throw damaged(`lacks the file ${name}`);
-    return readBytes(shard, counter);
+  const json = await readBytes(modelJSON, counter, MAX_MODEL_JSON_BYTES);
+  return withShards(json, {
+    read: async (path, most) => {
+      const shard = pickShard(files, modelJSON, path);
+      if (shard === undefined) throw damaged(`lacks the file ${path}`);
+      return readBytes(shard, counter, most);
+    },
+    expect: (total) => counter.expect(total),
   });
 }
 
+function pickModelJSON(files: readonly File[]): File | undefined {
+  const depth = (file: File) => pickedPath(file).split('/').length;
+  const [nearest] = files
+    .filter(({ name }) => name === MODEL_JSON)
+    .toSorted((a, b) => depth(a) - depth(b));
+  const [text, ...more] = files.filter(({ name }) => name.endsWith('.json'));
+  return nearest ?? (more.length === 0 ? text : undefined);
+}
+
+/** By its path, or where the files were picked one by one, by its name, as TensorFlow.js does. */
+function pickShard(files: readonly File[], modelJSON: File, path: string): File | undefined {
+  const names = localNames(path);
+  const places = names.map((name) => besidePath(pickedPath(modelJSON), name));
+  const found = files.find((file) => places.includes(pickedPath(file)));
+  const bare = names.map((name) => name.slice(name.lastIndexOf('/') + 1));
+  const [named, ...others] = files.filter(({ name }) => bare.includes(name));
+  return found ?? (others.length === 0 ? named : undefined);
+}
+
 /** A file's path in the folder that was picked; a bare name where it was picked for itself. */
-const pathOf = (file: File): string => file.webkitRelativePath || file.name;
+const pickedPath = (file: File): string => file.webkitRelativePath || file.name;
 
 /** A file that lies beside another one. */
 function besidePath(path: string, name: string): string {
   const [folder = ''] = /^(.*[/\\])?/s.exec(path) ?? [];
   return `${folder}${name}`;
-}
-
-/** The same by URL, relative ones too; a query stays with it. */
-function besideURL(location: string, name: string): string {
-  const [, folder = '', query = ''] = /^([^?#]*\/)?[^/?#]*(\?[^#]*)?/.exec(location) ?? [];
-  return `${folder}${name}${query}`;
 }
 
 function nameOf(location: string): string {

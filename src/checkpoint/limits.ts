@@ -1,7 +1,7 @@
 import { Pth2tfjsError } from '../errors.js';
 
-/** The most bytes a checkpoint may unpack to: twenty times the official file. */
-const MAX_CHECKPOINT_BYTES = 2 ** 30;
+/** The most bytes a checkpoint may have or unpack to: twenty times the official file. */
+export const MAX_CHECKPOINT_BYTES = 2 ** 30;
 
 /** What any file may unpack to, and how many times its own size; weights hardly compress. */
 const SMALL_BYTES = 2 ** 28;

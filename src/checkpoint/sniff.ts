@@ -45,16 +45,6 @@ const FOREIGN: readonly Recognise[] = [
   (h) => describePlainPickle(h.data) ?? false,
 ];
 
-/** What bytes are that are no checkpoint, as far as it is known. */
-export function describeForeign(bytes: Uint8Array): Description | undefined {
-  const head = new Head(bytes);
-  for (const recognise of FOREIGN) {
-    const found = recognise(head);
-    if (found !== false) return found;
-  }
-  return undefined;
-}
-
 /** JSON that belongs to a model, and is not it. */
 function describeJson(head: Head): Description {
   if (head.text(/"(modelTopology|weightsManifest)"/)) {
@@ -90,7 +80,7 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
       hint: 'download it again',
     });
   }
-  const [what, hint] = describeForeign(bytes) ?? [
+  const [what, hint] = findForeign(head) ?? [
     `neither a zip, a legacy stream nor a safetensors file; it starts with ${head.hex()}`,
     'pass a file that torch.save or safetensors wrote',
   ];
@@ -98,6 +88,26 @@ export function sniffContainer(bytes: Uint8Array): ContainerFormat {
     offset: 0,
     hint,
   });
+}
+
+/**
+ * What other kind of file the bytes are, none of weights alone.
+ * @returns what it is, and what to do with it; undefined for bytes that are of no kind known here
+ */
+export function describeForeign(bytes: Uint8Array): Description | undefined {
+  const head = new Head(bytes);
+  if (bytes.length === 0) return ['an empty file', 'download the file again'];
+  if (head.bytes(0x1f, 0x8b)) return ['a gzip file', 'put the file unpacked in its place'];
+  if (head.at(0, 'PK\x03\x04')) return ['a zip file', 'put the file unpacked in its place'];
+  return findForeign(head);
+}
+
+function findForeign(head: Head): Description | undefined {
+  for (const recognise of FOREIGN) {
+    const found = recognise(head);
+    if (found !== false) return found;
+  }
+  return undefined;
 }
 
 /** The first bytes of a file. */

@@ -100,10 +100,13 @@ export function inceptionOf<T extends Node>(
 
 /** @throws Pth2tfjsError `usage` for a size that the network cannot take. */
 export function checkImageSize(imageSize: number): void {
-  if (Number.isInteger(imageSize) && imageSize >= MIN_IMAGE_SIZE && imageSize <= MAX_IMAGE_SIZE)
-    return;
+  if (isImageSize(imageSize)) return;
   throw new Pth2tfjsError(
     'usage',
     `an image size of ${imageSize}; it must be a whole number from ${MIN_IMAGE_SIZE} to ${MAX_IMAGE_SIZE}`,
   );
+}
+
+export function isImageSize(side: number): boolean {
+  return Number.isInteger(side) && side >= MIN_IMAGE_SIZE && side <= MAX_IMAGE_SIZE;
 }

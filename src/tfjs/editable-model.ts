@@ -3,6 +3,7 @@ import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import type { NamedBytes } from './artifacts.js';
 import { readFiles } from './load.js';
 import { damaged } from './loaded-model.js';
+import { isObject } from './model-json.js';
 import { dequantize, type Quantization } from './quantize.js';
 import { storedBytes } from './stored-bytes.js';
 
@@ -50,7 +51,11 @@ export function openModel(files: readonly NamedBytes[]): EditableModel {
   const { json, specs, data } = readFiles(files);
   const rest = json as unknown as ModelJSON;
   const { layers } = rest.modelTopology.config ?? {};
-  if (!Array.isArray(layers)) throw damaged('has a model.json without layers');
+  if (!Array.isArray(layers) || !layers.every(isLayer)) {
+    throw damaged('has a model.json without layers');
+  }
+  const odd = specs.find(({ dtype }) => dtype !== 'float32');
+  if (odd !== undefined) throw damaged(`holds ${odd.name} as ${odd.dtype}, not as float32`);
   const weights = new Map<string, Weight>();
   let at = 0;
   for (const spec of specs) {
@@ -59,6 +64,12 @@ export function openModel(files: readonly NamedBytes[]): EditableModel {
     at = end;
   }
   return { layers: structuredClone(layers), weights, rest };
+}
+
+/** As far as any code here asks: the rest is TensorFlow.js's business. */
+function isLayer(value: unknown): value is LayerJSON {
+  const { name, config } = isObject(value) ? value : {};
+  return typeof name === 'string' && isObject(config);
 }
 
 /** @param bytes in memory of their own */

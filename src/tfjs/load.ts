@@ -1,17 +1,20 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate } from '../bytes.js';
-import { isPth2tfjsError } from '../errors.js';
+import { isPth2tfjsError, Pth2tfjsError } from '../errors.js';
+import { parseProvenance } from '../parse-provenance.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from './artifacts.js';
 import { damaged, type LoadedModel } from './loaded-model.js';
-import { storedBytes } from './stored-bytes.js';
+import { isObject, parseModelJSON, specsOf, totalBytes } from './model-json.js';
+import { localNames } from './shard-paths.js';
 
 export type { LayerVisitor, LoadedModel } from './loaded-model.js';
 
 /**
  * Loads a layers model or a graph model from its files or a handler, through TensorFlow.js's own loaders,
  * on the current backend.
- * @throws Pth2tfjsError `model` when files are missing, short, or no such model
+ * @throws Pth2tfjsError `model` when files are missing, short, or no such model, or what the model says of
+ *   its source makes no sense
  */
 export async function loadModel(files: readonly NamedBytes[] | io.IOHandler): Promise<LoadedModel> {
   try {
@@ -30,7 +33,7 @@ export async function loadModel(files: readonly NamedBytes[] | io.IOHandler): Pr
 
 /** A graph is a list of nodes; Keras has a class name and a configuration. */
 function holdsGraph({ modelTopology }: Pick<io.ModelArtifacts, 'modelTopology'>): boolean {
-  return typeof modelTopology === 'object' && 'node' in modelTopology;
+  return isObject(modelTopology) && 'node' in modelTopology;
 }
 
 async function readArtifacts(
@@ -46,24 +49,28 @@ export function isHandler(source: unknown): source is io.IOHandler {
   return typeof (source as io.IOHandler | null)?.load === 'function';
 }
 
-/** The weight files that a model.json names; plain names only, so that none points elsewhere. */
-export function weightPaths(modelJSON: Uint8Array): readonly string[] {
-  const { weightsManifest } = parseModelJSON(modelJSON);
+/**
+ * The weight files that a model.json names, as it writes them.
+ * @throws Pth2tfjsError `model` where one does not lie in the model's folder
+ */
+export function weightPaths({ weightsManifest }: io.ModelJSON): readonly string[] {
   const paths = weightsManifest.flatMap((group) => group.paths);
-  const odd = paths.find((path) => typeof path !== 'string' || !/^[\w][\w.-]*$/.test(path));
-  if (odd !== undefined)
-    throw damaged(`names the weight file '${String(odd)}', which is no plain file name`);
+  for (const path of paths) localNames(path);
   return paths;
 }
 
-/** What a model that `convert` wrote remembers of its source; null for others. */
+/**
+ * What a model that `convert` wrote remembers of its source; null for others.
+ * @throws Pth2tfjsError `model` where that makes no sense
+ */
 export function readProvenance(files: readonly NamedBytes[]): Provenance | null {
   return provenanceIn(readModelJSON(files).userDefinedMetadata);
 }
 
 function provenanceIn(metadata: unknown): Provenance | null {
-  const { pth2tfjs } = (metadata ?? {}) as { readonly pth2tfjs?: Partial<Provenance> };
-  return typeof pth2tfjs?.source === 'object' ? (pth2tfjs as Provenance) : null;
+  if (!isObject(metadata) || !('pth2tfjs' in metadata)) return null;
+  const { pth2tfjs } = metadata;
+  return parseProvenance(pth2tfjs);
 }
 
 /** Whether the files hold a graph model. */
@@ -77,33 +84,41 @@ function readModelJSON(files: readonly NamedBytes[]): io.ModelJSON {
   return parseModelJSON(modelJSON.bytes);
 }
 
-function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
-  let json: Partial<io.ModelJSON> | null;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes)) as typeof json;
-  } catch (error) {
-    throw damaged(`has a model.json that is no JSON: ${String(error)}`, error);
-  }
-  const groups: unknown = json?.weightsManifest;
-  const valid =
-    Array.isArray(groups) &&
-    groups.every(
-      (group) =>
-        Array.isArray(group?.paths) &&
-        Array.isArray(group?.weights) &&
-        group.weights.every((spec: Partial<io.WeightsManifestEntry> | null) => {
-          return Array.isArray(spec?.shape);
-        }),
-    );
-  if (!valid || json?.modelTopology == null)
-    throw damaged('has a model.json without topology or weights manifest');
-  return json as io.ModelJSON;
-}
-
 async function artifactsOf(files: readonly NamedBytes[]): Promise<io.ModelArtifacts> {
+  await checkWeights(files);
   const { json, specs, data } = readFiles(files);
   const tf = await import('@tensorflow/tfjs-core');
   return tf.io.getModelArtifactsForJSON(json, async () => [specs, data.buffer]);
+}
+
+/**
+ * Checks that the weight files are those that model.json describes.
+ * @throws Pth2tfjsError `model`, naming the file that is wrong and what it is instead
+ */
+export async function checkWeights(files: readonly NamedBytes[]): Promise<void> {
+  const { specs, shards } = findShards(files);
+  const size = shards.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const { whatIsWrong } = await import('./wrong-shard.js');
+  const wrong = whatIsWrong(shards, isRightSize(specs, size) ? null : totalBytes(specs));
+  if (wrong === null) return;
+  throw new Pth2tfjsError('model', wrong.message, { hint: wrong.hint });
+}
+
+/** Strings are stored with their lengths, and nothing else tells those. */
+function isRightSize(specs: readonly io.WeightsManifestEntry[], size: number): boolean {
+  const expected = totalBytes(specs);
+  return specs.some(({ dtype }) => dtype === 'string') ? size >= expected : size === expected;
+}
+
+function findShards(files: readonly NamedBytes[]) {
+  const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
+  const json = readModelJSON(files);
+  const shards = weightPaths(json).map((path): NamedBytes => {
+    const bytes = [path, ...localNames(path)].map((name) => byName.get(name)).find(Boolean);
+    if (bytes === undefined) throw damaged(`lacks the file ${path}`);
+    return { name: path, bytes };
+  });
+  return { json, shards, specs: specsOf(json) };
 }
 
 /**
@@ -116,28 +131,10 @@ export function readFiles(files: readonly NamedBytes[]): {
   /** All weight files, one after the other. */
   readonly data: Uint8Array<ArrayBuffer>;
 } {
-  const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
-  const find = (name: string): Uint8Array => {
-    const bytes = byName.get(name);
-    if (bytes === undefined) throw damaged(`lacks the file ${name}`);
-    return bytes;
-  };
-  const modelJSON = find('model.json');
-  const json = parseModelJSON(modelJSON);
-  const data = concatenate(weightPaths(modelJSON).map(find));
-  const specs = json.weightsManifest.flatMap((group) => group.weights);
-  const expected = totalBytes(specs);
-  if (expected !== data.length) {
-    throw damaged(`has ${data.length} bytes of weights, where model.json describes ${expected}`);
-  }
-  return { json, specs, data };
-}
-
-/** How many bytes the weight files of a model.json hold in all. */
-export function weightBytes(modelJSON: Uint8Array): number {
-  return totalBytes(parseModelJSON(modelJSON).weightsManifest.flatMap((group) => group.weights));
-}
-
-function totalBytes(specs: readonly io.WeightsManifestEntry[]): number {
-  return specs.reduce((sum, spec) => sum + storedBytes(spec), 0);
+  const { json, shards, specs } = findShards(files);
+  const data = concatenate(shards.map(({ bytes }) => bytes));
+  if (isRightSize(specs, data.length)) return { json, specs, data };
+  throw damaged(
+    `has ${data.length} bytes of weights, where model.json describes ${totalBytes(specs)}`,
+  );
 }
