@@ -31,7 +31,10 @@ export async function convertSafetensors(args: ConvertArguments, toFile: boolean
   const options = { sourceName: source.name, key, transformInput, ...CRC32_OPTION };
   const conversion = await inFile(checkpoint, () => convertToSafetensors(source.bytes, options));
   const { sha256 } = conversion.source;
-  const warnings = args.checkHash ? checkHubHash(source.name, sha256) : [];
+  const warnings = [
+    ...conversion.warnings,
+    ...(args.checkHash ? checkHubHash(source.name, sha256) : []),
+  ];
   const { bytes } = conversion;
   if (toFile) await writeWhole(out, bytes, { force });
   else await writeDirectory(out, [{ name: FILE_NAME, bytes }], { force });

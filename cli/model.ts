@@ -32,7 +32,10 @@ export async function readModel(args: ModelArguments, imageSize?: number): Promi
     );
   }
   const { readModelDirectory } = await import('./model-directory.js');
-  return { files: await readModelDirectory(args.model), checkpoint: undefined, warnings: [] };
+  const { weightWarnings } = await import('../src/tfjs/weight-warnings.js');
+  const files = await readModelDirectory(args.model);
+  const warnings = await inFile(args.model, async () => weightWarnings(files));
+  return { files, checkpoint: undefined, warnings };
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,9 +1,12 @@
+import { toFloat32 } from './checkpoint/float32.js';
 import { saveSafetensors } from './checkpoint/save/safetensors.js';
+import type { StateDict } from './checkpoint/tensor.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import { expectedKeys } from './googlenet/keys.js';
 import type { Provenance, SourceFile } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { VERSION } from './version.js';
+import { faultWarnings, findFaults } from './weight-faults.js';
 
 export interface SafetensorsOptions extends SourceOptions {
   /** torchvision's `transform_input`, to be kept in the metadata; default: as far as it is known. */
@@ -29,6 +32,8 @@ export interface SafetensorsConversion {
   readonly leftOut: readonly string[];
   /** What the file keeps under `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -68,5 +73,13 @@ export async function convertToSafetensors(
     written: stateDict.size,
     leftOut: [...network.stateDict.keys()].filter((key) => !stateDict.has(key)),
     metadata,
+    warnings: faultWarnings(findFaults(readFloats(stateDict))),
   };
+}
+
+/** Every tensor but the counters. */
+function* readFloats(stateDict: StateDict): Generator<[string, Float32Array]> {
+  for (const [key, tensor] of stateDict) {
+    if (!key.endsWith('.num_batches_tracked')) yield [key, toFloat32(tensor)];
+  }
 }

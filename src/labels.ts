@@ -17,11 +17,20 @@ export function parseLabels(text: string): readonly string[] {
   return labels as readonly string[];
 }
 
-/** @throws Pth2tfjsError `usage` when the labels are not as many as the classes */
+/**
+ * Checks that there is a name for each class. One logit tells two classes apart: it takes the name of the
+ * class that it stands for, or before that also the other's.
+ * @throws Pth2tfjsError `usage` when the labels are not as many as the classes
+ */
 export function checkLabels(labels: readonly string[], numClasses: number): void {
-  if (labels.length === numClasses) return;
-  throw new Pth2tfjsError('usage', `${labels.length} labels for a model of ${numClasses} classes`, {
-    hint: 'give one name for each class, in the order of the logits',
+  const binary = numClasses === 1 && labels.length === 2;
+  if (labels.length === numClasses || binary) return;
+  const model = numClasses === 1 ? 'one logit' : `${numClasses} classes`;
+  throw new Pth2tfjsError('usage', `${labels.length} labels for a model of ${model}`, {
+    hint:
+      numClasses === 1
+        ? 'give the name of the class that is labelled 1, or those of 0 and 1'
+        : 'give one name for each class, in the order of the logits',
   });
 }
 

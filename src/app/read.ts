@@ -1,5 +1,6 @@
 import { concatenate } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
+import type { OnWarning } from '../warn.js';
 
 export interface LoadProgress {
   readonly phase: 'download' | 'convert' | 'build' | 'warm-up';
@@ -13,6 +14,7 @@ export interface LoadProgress {
 export interface Fetching {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onWarning?: OnWarning | undefined;
 }
 
 /** Adds up the bytes of several files, and tells whoever wants to know. */

@@ -48,7 +48,9 @@ export async function resolveSource(
 async function convert(bytes: Uint8Array, counter: ByteCounter, options: ConvertOptions) {
   counter.report('convert');
   const { convertCheckpoint } = await import('../convert.js');
-  return (await convertCheckpoint(bytes, options)).files;
+  const { files, warnings } = await convertCheckpoint(bytes, options);
+  for (const warning of warnings) counter.fetching.onWarning?.(warning);
+  return files;
 }
 
 /** A model.json, and the weight files that it names. */
