@@ -1,5 +1,5 @@
 import { toFloat32 } from '../checkpoint/float32.js';
-import type { StateDict } from '../checkpoint/tensor.js';
+import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
 import { allFinite, findFaults, type WeightFaults } from '../weight-faults.js';
 import { BATCH_NORM_EPS, type Branch3Kernel, type ConvBlock, convBlocks } from './architecture.js';
 import type { WeightSpec } from './layer-graph.js';
@@ -17,6 +17,7 @@ export interface ModelWeights {
  * Computes the inference weights of a state dict that has been matched: BatchNorm folded into each
  * convolution, kernels permuted from PyTorch's OIHW to HWIO, linear weights transposed.
  * The arithmetic is done in float64 and rounded to float32 once.
+ * @throws Pth2tfjsError `limit` as {@link checkUnfolded} does
  */
 export function computeWeights(
   stateDict: StateDict,
@@ -24,6 +25,7 @@ export function computeWeights(
   branch3Kernel: Branch3Kernel,
   batchNorm: BatchNorm = batchNormWith(BATCH_NORM_EPS),
 ): ModelWeights {
+  checkUnfolded(inferenceKeys(branch3Kernel).map((key) => stateDict.get(key) as TensorView));
   const layout = layOut(specs);
   const [broken, zero]: [string[], string[]] = [[], []];
   const tensor = (key: string): Float32Array => toFloat32(stateDict.get(key) as never);
@@ -45,6 +47,15 @@ export function computeWeights(
   layout.slots.get('transform_input/depthwise_kernel')?.set(TRANSFORM_INPUT.scale);
   layout.slots.get('transform_input/bias')?.set(TRANSFORM_INPUT.offset);
   return { data: layout.data, faults: joinFaults(heads, findBroken(broken, tensor), zero) };
+}
+
+/** The tensors that inference takes. */
+function inferenceKeys(branch3Kernel: Branch3Kernel): string[] {
+  const convs = convBlocks(branch3Kernel).flatMap(({ name }) => [
+    `${name}.conv.weight`,
+    ...BATCH_NORM_FIELDS.map((field) => `${name}.bn.${field}`),
+  ]);
+  return [...convs, 'fc.weight', 'fc.bias'];
 }
 
 const isZero = (value: number) => value === 0;

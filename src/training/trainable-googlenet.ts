@@ -16,7 +16,7 @@ import {
 } from '@tensorflow/tfjs-layers';
 import { concatenateFloats } from '../bytes.js';
 import { toFloat32 } from '../checkpoint/float32.js';
-import type { StateDict, TensorView } from '../checkpoint/tensor.js';
+import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 import { MappingError, matchStateDict } from '../googlenet/mapping.js';
 import { describeTrainable, type TrainableOptions } from '../googlenet/trainable.js';
@@ -172,6 +172,7 @@ export class TrainableGoogLeNet {
         [],
       );
     }
+    checkUnfolded(wanted.map(({ key }) => stateDict.get(key) as TensorView));
     const tensors: [string, Float32Array][] = [];
     for (const { key, weight, oihw } of wanted) {
       const values = toFloat32(stateDict.get(key) as TensorView);
