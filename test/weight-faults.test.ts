@@ -262,13 +262,15 @@ describe('the commands', () => {
       '--golden',
       VERIFY_GOLDEN,
       '--no-transform-input',
-      '--no-diagnose',
       '--allow-other-checkpoint',
     );
     expect(verified).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/in conv1\.bn\.run/),
     });
+    expect(verified.stdout).toMatch(
+      /Likely cause: the model's conv1\/bias holds values .* The checkpoint itself/,
+    );
     const written = await pth2tfjs('convert', file, join(folder, 'nan.safetensors'));
     expect(written).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
   });

@@ -15,14 +15,22 @@ export const weightSuspects: Lineup = function* (lab) {
   if (reference !== null) {
     const differing = differingWeights(lab.model, reference);
     if (differing.size > 0) yield explainChange(lab, reference, differing);
+    else if (broken.length > 0) yield notFinite(broken, OF_THE_CHECKPOINT);
   } else {
-    if (broken.length > 0) yield notFinite(broken);
+    if (broken.length > 0) yield notFinite(broken, UNKNOWN_ORIGIN);
     for (const rounding of [BFLOAT16, FLOAT16]) yield* roundedWeights(lab, rounding);
   }
 };
 
-/** Without the checkpoint's weights nothing closes the gap, but no weight of a sound model is so. */
-function notFinite(broken: readonly (readonly [string, { data: Float32Array }])[]): Suspect {
+const UNKNOWN_ORIGIN = `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`;
+const OF_THE_CHECKPOINT =
+  'The checkpoint itself holds them: take one that was saved before the training went wrong.';
+
+/** Without the right weights nothing closes the gap, but no weight of a sound model is so. */
+function notFinite(
+  broken: readonly (readonly [string, { data: Float32Array }])[],
+  cure: string,
+): Suspect {
   const [name] = broken[0] as (typeof broken)[number];
   const one = broken.length === 1;
   const zeroed = new Map(
@@ -33,7 +41,7 @@ function notFinite(broken: readonly (readonly [string, { data: Float32Array }])[
     where: one ? name : undefined,
     description: 'weights that are no number taken as 0',
     summary: `the model's ${name}${one ? '' : ` and ${broken.length - 1} other weights`} ${one ? 'holds' : 'hold'} values that are infinite or no number`,
-    cure: `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`,
+    cure,
     measure: async (lab) => ({
       error: await lab.error({ model: withWeights(lab.model, zeroed) }),
       convicted: true,
