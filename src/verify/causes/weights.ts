@@ -8,19 +8,22 @@ import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 /** What can be seen from the weights alone, or by comparing them with the checkpoint's. */
 export const weightSuspects: Lineup = function* (lab) {
   const { weights } = lab.model;
-  const broken = [...weights].filter(([, { data }]) => !data.every(Number.isFinite));
+  const broken = [...weights].filter(([, { data }]) => !areFinite(data));
   const constants = transformConstants(lab);
   if (constants !== undefined) yield constants;
   const reference = lab.fromCheckpoint();
   if (reference !== null) {
     const differing = differingWeights(lab.model, reference);
-    if (differing.size > 0) yield explainChange(lab, reference, differing);
-    else if (broken.length > 0) yield notFinite(broken, OF_THE_CHECKPOINT);
+    const inherited = broken.filter(([name]) => !areFinite(reference.weights.get(name)?.data));
+    if (inherited.length > 0) yield notFinite(inherited, OF_THE_CHECKPOINT);
+    else if (differing.size > 0) yield explainChange(lab, reference, differing);
   } else {
     if (broken.length > 0) yield notFinite(broken, UNKNOWN_ORIGIN);
     for (const rounding of [BFLOAT16, FLOAT16]) yield* roundedWeights(lab, rounding);
   }
 };
+
+const areFinite = (values: Float32Array | undefined) => values?.every(Number.isFinite) ?? true;
 
 const UNKNOWN_ORIGIN = `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`;
 const OF_THE_CHECKPOINT =
