@@ -1,6 +1,7 @@
 import type { OutputInfo } from 'sharp';
 import { Pth2tfjsError } from '../src/errors.js';
 import type { RawImage } from '../src/image/preprocess.js';
+import { decodeGif } from './decode-gif.js';
 import { importPackage } from './import-package.js';
 
 type Sharp = typeof import('sharp').default;
@@ -24,13 +25,13 @@ const FORMATS: Readonly<Record<string, RegExp>> = {
  *   package sharp is absent
  */
 export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
-  checkFormat(bytes);
+  if (checkFormat(bytes) === 'GIF') return decodeGif(bytes, MOST_PIXELS);
   const sharp = await importSharp();
   const options = { failOn: 'truncated', ignoreIcc: true, limitInputPixels: MOST_PIXELS } as const;
   try {
     const image = sharp(bytes, options);
     const { space, width, height } = await image.metadata();
-    checkSpace(space);
+    checkSpace(space, bytes);
     const { data, info } = await image
       .removeAlpha()
       .toColourspace('srgb')
@@ -42,9 +43,10 @@ export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
   }
 }
 
-function checkFormat(bytes: Uint8Array): void {
+function checkFormat(bytes: Uint8Array): string {
   const head = String.fromCharCode(...bytes.subarray(0, 16));
-  if (Object.values(FORMATS).some((start) => start.test(head))) return;
+  const format = Object.keys(FORMATS).find((name) => FORMATS[name]?.test(head));
+  if (format !== undefined) return format;
   const what = bytes.length === 0 ? 'the file is empty' : 'the file is no image that can be read';
   throw new Pth2tfjsError('image', what, { hint: `pass ${Object.keys(FORMATS).join(', ')}` });
 }
@@ -58,14 +60,18 @@ async function importSharp(): Promise<Sharp> {
   }
 }
 
+/** Where a PNG says what a pixel is made of. */
+const PNG_COLOUR_TYPE = 25;
+
 /** Where Pillow's own conversion to RGB is none that anyone wants to match. */
-function checkSpace(space: string): void {
+function checkSpace(space: string, bytes: Uint8Array): void {
   const refused: Readonly<Record<string, string>> = {
     cmyk: 'the colours are CMYK',
     grey16: 'the image is greyscale with 16 bits, which Pillow cuts off at 255',
   };
   const why = refused[space];
-  if (why === undefined) return;
+  const greyWithAlpha = space === 'grey16' && bytes[PNG_COLOUR_TYPE] === 4;
+  if (why === undefined || greyWithAlpha) return;
   throw new Pth2tfjsError('image', why, { hint: 'save the image as RGB with 8 bits a channel' });
 }
 

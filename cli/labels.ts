@@ -1,4 +1,5 @@
 import type { ConvertOptions } from '../src/convert.js';
+import { Pth2tfjsError } from '../src/errors.js';
 import { inFile } from './input.js';
 import { readSource } from './source.js';
 
@@ -15,8 +16,22 @@ export async function readLabels(
   if (location === 'imagenet') return { labels: IMAGENET_LABELS };
   const { bytes } = await readSource(location, { maxBytes: MOST_BYTES });
   const { parseLabels } = await import('../src/labels.js');
-  const labels = await inFile(location, async () => parseLabels(new TextDecoder().decode(bytes)));
-  return { labels };
+  return { labels: await inFile(location, async () => parseLabels(decode(bytes))) };
+}
+
+/** Text in UTF-8, or as Windows writes it, in UTF-16, which then starts with a byte order mark. */
+function decode(bytes: Uint8Array): string {
+  const [first = 0, second = 0] = bytes;
+  const mark = first * 256 + second;
+  const encoding = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8';
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Pth2tfjsError('usage', `the list of labels is no text in ${encoding.toUpperCase()}`, {
+      hint: 'save it as UTF-8',
+      cause,
+    });
+  }
 }
 
 const MOST_BYTES = 2 ** 24;

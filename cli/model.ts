@@ -33,7 +33,9 @@ export async function readModel(args: ModelArguments, imageSize?: number): Promi
       '--key, --transform-input and --image-size go with a checkpoint, not with a converted model',
     );
   }
-  return { files, checkpoint: undefined, warnings: [] };
+  const { weightWarnings } = await import('../src/tfjs/weight-warnings.js');
+  const warnings = await inFile(args.model, async () => weightWarnings(files));
+  return { files, checkpoint: undefined, warnings };
 }
 
 async function convertInMemory(

@@ -1,9 +1,12 @@
+import { toFloat32 } from './checkpoint/float32.js';
 import { saveSafetensors } from './checkpoint/save/safetensors.js';
+import type { StateDict } from './checkpoint/tensor.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
 import { expectedKeys } from './googlenet/keys.js';
 import type { Provenance, SourceFile } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { VERSION } from './version.js';
+import { faultWarnings, findFaults } from './weight-faults.js';
 
 export interface SafetensorsOptions extends SourceOptions {
   /** torchvision's `transform_input`, to be kept in the metadata; default: as far as it is known. */
@@ -72,7 +75,14 @@ export async function convertToSafetensors(
     written: stateDict.size,
     leftOut: [...network.stateDict.keys()].filter((key) => !stateDict.has(key)),
     notes: network.notes,
-    warnings: network.warnings,
+    warnings: [...network.warnings, ...faultWarnings(findFaults(readFloats(stateDict)))],
     metadata,
   };
+}
+
+/** Every tensor but the counters. */
+function* readFloats(stateDict: StateDict): Generator<[string, Float32Array]> {
+  for (const [key, tensor] of stateDict) {
+    if (!key.endsWith('.num_batches_tracked')) yield [key, toFloat32(tensor)];
+  }
 }

@@ -11,6 +11,7 @@ import { readNetwork, type SourceOptions } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
 import { describeTraining, unusedInTraining } from './trainable-model.js';
+import { faultWarnings, type WeightFaults } from './weight-faults.js';
 
 /** torchvision's own preprocessing crops to this. */
 const DEFAULT_IMAGE_SIZE = 224;
@@ -104,7 +105,7 @@ export async function convertCheckpoint(
   });
   const target = { ...provenance, imageSize, auxClasses: match.auxClasses };
   const description = describe(target, format, input, trainable);
-  const { data, nonFinite } = trainable
+  const { data, faults } = trainable
     ? computeTrainableWeights(stateDict, description.weights, target)
     : computeWeights(stateDict, description.weights, match.branch3Kernel);
   return {
@@ -113,7 +114,10 @@ export async function convertCheckpoint(
     tensors: network.tensors,
     parameters: data.length,
     notes: network.notes,
-    warnings: [...network.warnings, ...collectWarnings(transformInput === undefined, nonFinite)],
+    warnings: [
+      ...network.warnings,
+      ...collectWarnings(transformInput === undefined, match.numClasses, faults),
+    ],
   };
 }
 
@@ -128,17 +132,21 @@ function describe(
   return { format: 'layers-model', ...description };
 }
 
-function collectWarnings(guessedTransform: boolean, nonFinite: readonly string[]): string[] {
+function collectWarnings(
+  guessedTransform: boolean,
+  numClasses: number,
+  faults: WeightFaults,
+): string[] {
   const warnings: string[] = [];
   if (guessedTransform) {
     warnings.push(
       "transform_input is taken to be off, since a state dict does not record it; pass --transform-input if the model was fine-tuned from torchvision's official weights (print(model.transform_input) in Python tells)",
     );
   }
-  if (nonFinite.length > 0) {
+  if (numClasses === 1) {
     warnings.push(
-      `the weights of ${nonFinite.join(', ')} are infinite or no number, or a running_var is negative: the model's logits will mean nothing`,
+      'the network gives one logit, whose probability is its sigmoid, as after training with BCEWithLogitsLoss: a softmax would be 1 for every image',
     );
   }
-  return warnings;
+  return [...warnings, ...faultWarnings(faults)];
 }

@@ -6,7 +6,7 @@ import { googlenetMetadata } from './googlenet/metadata.js';
 import type { TrainableOptions } from './googlenet/trainable.js';
 import { toStateDict } from './googlenet/trainable-weights.js';
 import type { NamedBytes } from './tfjs/artifacts.js';
-import { openTrainable } from './trainable-model.js';
+import { openTrainable, trainableWarnings } from './trainable-model.js';
 
 export interface ExportOptions {
   /** `zip` (the default) is read by torch 1.6 and newer, `legacy` by all. */
@@ -28,6 +28,8 @@ export interface Export {
   readonly stateDict: StateDict;
   readonly dtype: FloatDType;
   readonly options: TrainableOptions;
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -49,5 +51,5 @@ export function exportCheckpoint(
     metadata: googlenetMetadata(model.options),
     crc32: options.crc32,
   });
-  return { bytes, stateDict, dtype, options: model.options };
+  return { bytes, stateDict, dtype, options: model.options, warnings: trainableWarnings(model) };
 }

@@ -12,6 +12,7 @@ import type { NamedBytes } from './tfjs/artifacts.js';
 import { type EditableModel, openModel } from './tfjs/editable-model.js';
 import { isGraph, readProvenance } from './tfjs/load.js';
 import { damaged } from './tfjs/loaded-model.js';
+import { faultWarnings, findFaults } from './weight-faults.js';
 
 /** A trainable model, taken out of its files. */
 export interface TrainableModel {
@@ -23,6 +24,12 @@ export interface TrainableModel {
   readonly provenance: Provenance | null;
   /** What the checkpoint's floats were, while the weights are still those; float32 for trained ones. */
   readonly dtype: FloatDType;
+}
+
+/** What a user should know of the weights, by the keys that they have in PyTorch. */
+export function trainableWarnings({ options, read }: Pick<TrainableModel, 'options' | 'read'>) {
+  const weights = weightLinks(options).map(({ key, weight }) => [key, read(weight)] as const);
+  return faultWarnings(findFaults(weights));
 }
 
 /**

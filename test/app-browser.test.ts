@@ -65,7 +65,7 @@ describe('photos', SLOW_ON_GPU, () => {
     const { photos } = JSON.parse(await fetchText('golden/photos/photos.json')) as {
       readonly photos: readonly Photo[];
     };
-    // Of pixels that are not opaque, a canvas loses colour; they are left out here.
+    // Those that are not opaque are refused; see below.
     for (const photo of photos.filter(({ file }) => file !== 'alpha.png')) {
       const pixels = await pillows(photo);
       // A browser turns what the camera's orientation says; Pillow's `open` leaves it.
@@ -78,14 +78,33 @@ describe('photos', SLOW_ON_GPU, () => {
     }
   });
 
-  test('with transparent pixels are those of the canvas, and RGBA keeps their colours', async () => {
-    const [image, pixels] = [
-      await imageOf('alpha.png'),
-      await pillows({ file: 'alpha.png', width: 99, height: 140 }),
-    ];
-    const drawn = await toBatch(image, 224);
-    const kept = await toBatch(pixels, 224);
-    expect(drawn).not.toEqual(kept);
+  test('with transparent pixels are refused, since a canvas loses their colours', async () => {
+    const refused = { code: 'image', hint: expect.stringMatching(/over a background/) };
+    await expect(toBatch(await imageOf('alpha.png'), 224)).rejects.toMatchObject(refused);
+    // Two pixels, of which one is transparent.
+    const gif = new Image();
+    gif.src = 'data:image/gif;base64,R0lGODlhAgABAIAAAP8AAAD/ACH5BAEAAAAALAAAAAACAAEAAAICRAoAOw==';
+    await gif.decode();
+    await expect(toBatch(gif, 224)).rejects.toMatchObject(refused);
+    const canvas = new OffscreenCanvas(8, 8);
+    canvas.getContext('2d')?.fillRect(2, 2, 4, 4);
+    await expect(toBatch(canvas, 224)).rejects.toMatchObject(refused);
+  });
+
+  test('with transparent pixels are what is drawn over a background, or RGBA without alpha', async () => {
+    const [width, height] = [99, 140];
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
+    context.fillStyle = 'white';
+    context.fillRect(0, 0, width, height);
+    context.drawImage(await imageOf('alpha.png'), 0, 0);
+    expect(await toBatch(canvas, 224)).toHaveLength(224 ** 2 * 3);
+    const rgb = await pillows({ file: 'alpha.png', width, height });
+    const rgba = new Uint8Array(width * height * 4);
+    for (let i = 0; i < width * height; i++) {
+      rgba.set([...rgb.data.subarray(i * 3, i * 3 + 3), i % 256], i * 4);
+    }
+    expect(await toBatch({ data: rgba, width, height }, 224)).toEqual(await toBatch(rgb, 224));
   });
 });
 

@@ -161,7 +161,10 @@ describe('what a person sees', () => {
     [['classify', model, photo, '--batch', 'x'], /--batch takes a whole number/],
     [['classify', model, photo, '--image-size', '96'], /go with a checkpoint/],
     [['classify', folder, photo], /holds no model\.json; /],
-    [['classify', model, photo, '--labels', photo], /labels for a model|no name for class/],
+    [
+      ['classify', model, photo, '--labels', photo],
+      /photo\.jpg: the list of labels is no text in UTF-8/,
+    ],
   ])('%j is an error', async (args, message) => {
     expectFailure(await pth2tfjs(...args), 2, message);
   });

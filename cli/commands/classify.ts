@@ -4,7 +4,7 @@ import { isPth2tfjsError, type Pth2tfjsError } from '../../src/errors.js';
 import type { RawImage } from '../../src/image/preprocess.js';
 import { printable } from '../../src/printable.js';
 import type { NamedBytes } from '../../src/tfjs/artifacts.js';
-import { BACKEND_NAMES, type BackendInfo, type BackendName } from '../../src/tfjs/backends.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
 import { importPackage, packageVersion } from '../import-package.js';
@@ -84,14 +84,22 @@ export const classifyCommand: CommandModule<object, Arguments> = {
       throw usageError(`--${option} takes a whole number of at least 1`);
     }
     const images = await expandImages(args.images);
-    const { model, backend, stop } = await load(args);
+    const { model, backend, warnings, stop } = await load(args);
     try {
       const outcomes: Outcome[] = [];
       for await (const outcome of classifyAll(model, images, args)) {
         outcomes.push(outcome);
         if (!args.json) print(outcome, args);
       }
-      if (args.json) process.stdout.write(`${JSON.stringify(toJSON(args, backend, outcomes))}\n`);
+      if (args.json) {
+        const json = {
+          model: shownName(args.model),
+          backend,
+          images: outcomes.map(toJSON),
+          warnings,
+        };
+        process.stdout.write(`${JSON.stringify(json)}\n`);
+      }
       if (outcomes.some((outcome) => 'error' in outcome)) process.exitCode = EXIT.badInput;
     } finally {
       model.dispose();
@@ -114,7 +122,7 @@ async function load(args: Arguments) {
     nvidiaGPUs,
   });
   try {
-    return { model: await build(args.model, files, labels), backend: info, stop };
+    return { model: await build(args.model, files, labels), backend: info, warnings, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -198,11 +206,8 @@ function print(outcome: Outcome, { quiet }: Arguments): void {
   }
 }
 
-function toJSON({ model }: Arguments, backend: BackendInfo, outcomes: readonly Outcome[]) {
-  const images = outcomes.map((outcome) => {
-    if ('predictions' in outcome) return outcome;
-    const { code, message, hint } = outcome.error;
-    return { image: outcome.image, error: { code, message, hint } };
-  });
-  return { model: shownName(model), backend, images };
+function toJSON(outcome: Outcome) {
+  if ('predictions' in outcome) return outcome;
+  const { code, message, hint } = outcome.error;
+  return { image: outcome.image, error: { code, message, hint } };
 }

@@ -3,7 +3,7 @@ import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32
 import type { Export } from '../../src/export.js';
 import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { inFile, shownName, usageError } from '../input.js';
+import { inFile, printWarnings, shownName, usageError } from '../input.js';
 import { type OutputArguments, outputOptions } from './options.js';
 
 interface Arguments extends OutputArguments {
@@ -75,13 +75,13 @@ export const exportCommand: CommandModule<object, Arguments> = {
 };
 
 function print({ file, legacy, json, quiet }: Arguments, exported: Export): void {
-  const { bytes, stateDict, dtype, options } = exported;
+  const { bytes, stateDict, dtype, options, warnings } = exported;
   const { numClasses, auxClasses, transformInput } = options;
   const container = legacy ? 'legacy' : 'zip';
   if (json) {
     const facts = { file, container, bytes: bytes.length, tensors: stateDict.size, dtype };
     const network = { numClasses, auxLogits: auxClasses !== undefined, transformInput };
-    process.stdout.write(`${JSON.stringify({ ...facts, ...network })}\n`);
+    process.stdout.write(`${JSON.stringify({ ...facts, ...network, warnings })}\n`);
   } else if (!quiet) {
     const size = `${(bytes.length / 1e6).toFixed(1)} MB`;
     const rows = [
@@ -89,6 +89,7 @@ function print({ file, legacy, json, quiet }: Arguments, exported: Export): void
       `in torch  ${pythonCall(options)}`,
     ];
     process.stdout.write(`${rows.map(printable).join('\n')}\n`);
+    printWarnings(warnings);
   }
 }
 

@@ -1,10 +1,14 @@
+import type { io } from '@tensorflow/tfjs-core';
 import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
 import { preprocess } from '../image/preprocess.js';
 import { checkLabels } from '../labels.js';
 import type { Provenance } from '../provenance.js';
-import { type LoadedModel, loadModel } from '../tfjs/load.js';
+import type { NamedBytes } from '../tfjs/artifacts.js';
+import { isHandler, type LoadedModel, loadModel } from '../tfjs/load.js';
+import { artifactWarnings, weightWarnings } from '../tfjs/weight-warnings.js';
 import { topK } from '../verify/compare.js';
+import { type OnWarning, warnOnConsole } from '../warn.js';
 import { chooseBackend } from './choose-backend.js';
 import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
 import type { Fetching } from './read.js';
@@ -17,6 +21,11 @@ export interface LoadOptions extends Fetching {
   readonly warmUp?: boolean | undefined;
   /** For a checkpoint: what `convertCheckpoint` takes. */
   readonly convert?: ConvertOptions | undefined;
+  /**
+   * Told what the user should know, such as weights that are no numbers; default `console.warn`. The same
+   * stands in the model's `warnings`.
+   */
+  readonly onWarning?: OnWarning | undefined;
 }
 
 export interface ClassifyOptions {
@@ -26,8 +35,9 @@ export interface ClassifyOptions {
 
 export interface Prediction {
   readonly className: string;
+  /** Of the label. */
   readonly index: number;
-  /** Softmax over the logits, in float64. */
+  /** Softmax over the logits, in float64; of a single logit the sigmoid. */
   readonly probability: number;
 }
 
@@ -50,30 +60,35 @@ export interface Values {
  *   read; `backend` where none starts; the reason of `signal` when it is aborted
  */
 export async function loadGoogLeNet(
-  source: GoogLeNetSource,
+  from: GoogLeNetSource,
   options: LoadOptions = {},
 ): Promise<GoogLeNet> {
-  const { signal, onProgress, labels, warmUp = false } = options;
+  const { signal, onProgress, labels, warmUp = false, onWarning = warnOnConsole } = options;
+  const warnings = new Set<string>();
   let last = { loaded: 0, total: null as number | null };
   const tell = (phase: 'build' | 'warm-up') => onProgress?.({ phase, ...last });
-  const files = await resolveSource(
-    source,
+  const source = await resolveSource(
+    from,
     {
       signal,
       onProgress: (progress) => {
         last = { loaded: progress.loaded, total: progress.total };
         onProgress?.(progress);
       },
+      onWarning: (warning) => warnings.add(warning),
     },
     options.convert ?? {},
   );
   signal?.throwIfAborted();
   tell('build');
   await chooseBackend();
-  const model = await loadModel(files);
+  const { model, faults } = await loadWithFaults(source);
   try {
     signal?.throwIfAborted();
-    const loaded = new GoogLeNet(model, labels);
+    // What was converted just now has been looked at, under the keys of its checkpoint.
+    if (warnings.size === 0) for (const fault of faults) warnings.add(fault);
+    const loaded = new GoogLeNet(model, labels, [...warnings]);
+    for (const warning of warnings) onWarning(warning);
     if (warmUp) {
       tell('warm-up');
       await model.predict(preprocess(BLACK, { imageSize: loaded.imageSize }));
@@ -86,23 +101,46 @@ export async function loadGoogLeNet(
   }
 }
 
+/** The model, and what is wrong with its weights. */
+async function loadWithFaults(
+  source: readonly NamedBytes[] | io.IOHandler,
+): Promise<{ model: LoadedModel; faults: readonly string[] }> {
+  if (!isHandler(source) || source.load === undefined) {
+    const model = await loadModel(source);
+    return { model, faults: isHandler(source) ? [] : weightWarnings(source) };
+  }
+  const { load } = source;
+  let artifacts: io.ModelArtifacts = {};
+  const model = await loadModel({
+    load: async () => {
+      artifacts = await load.call(source);
+      return artifacts;
+    },
+  });
+  return { model, faults: artifactWarnings(artifacts) };
+}
+
 const BLACK = { data: new Uint8Array(3), width: 1, height: 1 };
 
 /** A loaded GoogLeNet. Give it back with `dispose`. */
 export class GoogLeNet {
-  /** Names of the classes, in the order of the logits. */
+  /** Names of the classes, in the order of the logits; see `classify` for a single logit. */
   readonly labels: readonly string[];
   private disposed = false;
 
   constructor(
     private readonly model: LoadedModel,
     labels: readonly string[] | undefined,
+    /** What the user should know of the model, one sentence each. */
+    readonly warnings: readonly string[] = [],
   ) {
     const { numClasses, provenance } = model;
     this.labels =
       labels ??
       provenance?.labels ??
-      Array.from({ length: numClasses }, (_, index) => `class ${index}`);
+      (numClasses === 1
+        ? [POSITIVE]
+        : Array.from({ length: numClasses }, (_, index) => `class ${index}`));
     checkLabels(this.labels, numClasses);
   }
 
@@ -132,7 +170,12 @@ export class GoogLeNet {
     return { shape: [data.length / this.numClasses, this.numClasses], data };
   }
 
-  /** The most probable classes of one image, or of each of several, which run as one batch. */
+  /**
+   * The most probable classes of one image, or of each of several, which run as one batch. A network of one
+   * logit tells an image of the label 1 from others, as with PyTorch's BCEWithLogitsLoss: it gives the
+   * sigmoid, under the one label or `positive`; given two labels, 0 and 1, it gives both.
+   * @throws Pth2tfjsError `model` for logits that are no finite numbers
+   */
   classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
   classify(images: ImageBatch, options?: ClassifyOptions): Promise<Prediction[][]>;
   async classify(
@@ -144,9 +187,11 @@ export class GoogLeNet {
     }
     const { shape, data } = await this.logits(images);
     const { numClasses } = this;
-    const rows = Array.from({ length: shape[0] as number }, (_, image) =>
-      this.predictions(data.subarray(image * numClasses, (image + 1) * numClasses), count),
-    );
+    const rows = Array.from({ length: shape[0] as number }, (_, image) => {
+      const logits = data.subarray(image * numClasses, (image + 1) * numClasses);
+      checkFinite(logits, image);
+      return this.predictions(logits, count);
+    });
     return isBatch(images) ? rows : (rows[0] as Prediction[]);
   }
 
@@ -186,13 +231,28 @@ export class GoogLeNet {
   }
 
   private predictions(logits: Float32Array, count: number): Prediction[] {
-    const probabilities = softmax(logits);
-    return topK(logits, count).map((index) => ({
+    // The sigmoid is the softmax beside a logit of 0, that of the class 0.
+    const scores = logits.length === 1 ? Float32Array.of(0, ...logits) : logits;
+    const probabilities = softmax(scores).slice(-this.labels.length);
+    return topK(scores.slice(-this.labels.length), count).map((index) => ({
       className: this.labels[index] as string,
       index,
       probability: probabilities[index] as number,
     }));
   }
+}
+
+/** What a single logit stands for, where nobody has named it. */
+const POSITIVE = 'positive';
+
+/** Sorting would put what is no number anywhere. */
+function checkFinite(logits: Float32Array, image: number): void {
+  const odd = logits.filter((logit) => !Number.isFinite(logit)).length;
+  if (odd === 0) return;
+  const message = `${odd} of ${logits.length} logits of image ${image} are NaN or infinite, which is no answer`;
+  throw new Pth2tfjsError('model', message, {
+    hint: "look for NaN in the checkpoint's weights, or run the model on another backend",
+  });
 }
 
 /** Probabilities that sum to 1, in float64. */

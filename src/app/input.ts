@@ -4,8 +4,8 @@ import { preprocess, type RawImage } from '../image/preprocess.js';
 
 /**
  * What a browser draws, at its own size: turned as EXIF's orientation says, which Pillow's `open` does
- * not, converted to sRGB, and where it is transparent without its colours. Pass pixels to have them
- * taken as they are.
+ * not, and converted to sRGB. It must be opaque, since a canvas loses the colours of what is transparent.
+ * Pass pixels to have them taken as they are.
  */
 export type DrawableImage =
   | HTMLImageElement
@@ -112,6 +112,22 @@ function unfit({ shape, dtype }: Tensor, hint: string): Pth2tfjsError {
 
 /** The pixels of what a browser shows, at its own size, upright, in sRGB. */
 function draw(image: DrawableImage): RawImage {
+  const pixels = drawPixels(image);
+  for (let alpha = 3; alpha < pixels.data.length; alpha += 4) {
+    if (pixels.data[alpha] !== 255) throw transparent();
+  }
+  return pixels;
+}
+
+/** Black, which a canvas has in its place, would be classified as part of the image. */
+function transparent(): Pth2tfjsError {
+  const message = 'the image is transparent in places, whose colours a canvas does not keep';
+  return new Pth2tfjsError('image', message, {
+    hint: 'draw it on a canvas over a background of your choice, or pass its pixels as { data, width, height } to have them taken without alpha',
+  });
+}
+
+function drawPixels(image: DrawableImage): RawImage {
   const { width, height } = isObject(image) ? sizeOf(image) : {};
   if (width === undefined || height === undefined) {
     throw new Pth2tfjsError('image', 'what was given is no image', {

@@ -1,6 +1,7 @@
 import { MAX_CHECKPOINT_BYTES } from '../checkpoint/limits.js';
 import { Collector, collectStream, tooLarge } from '../collect.js';
 import { Pth2tfjsError } from '../errors.js';
+import type { OnWarning } from '../warn.js';
 
 export interface LoadProgress {
   readonly phase: 'download' | 'convert' | 'build' | 'warm-up';
@@ -14,6 +15,7 @@ export interface LoadProgress {
 export interface Fetching {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onWarning?: OnWarning | undefined;
 }
 
 /** Adds up the bytes of several files, and tells whoever wants to know. */

@@ -82,7 +82,9 @@ async function readFile(location: string, counter: ByteCounter): Promise<Read> {
 async function convert(bytes: Uint8Array, counter: ByteCounter, options: ConvertOptions) {
   counter.report('convert');
   const { convertCheckpoint } = await import('../convert.js');
-  return (await convertCheckpoint(bytes, options)).files;
+  const { files, warnings } = await convertCheckpoint(bytes, options);
+  for (const warning of warnings) counter.fetching.onWarning?.(warning);
+  return files;
 }
 
 async function readBeside(modelJSON: string, path: string, counter: ByteCounter, most: number) {

@@ -1,5 +1,6 @@
 import { Pth2tfjsError } from '../errors.js';
 import { type DType, itemSize } from './dtype.js';
+import { checkUnfoldedSize } from './limits.js';
 
 /**
  * A storage: the flat block of memory that one or more tensors look into.
@@ -87,6 +88,48 @@ export type StateDict = ReadonlyMap<string, TensorView>;
 
 /** The largest tensor that is laid out in memory, in bytes; an expanded one claims any size for free. */
 export const MAX_TENSOR_BYTES = 2 ** 30;
+
+/**
+ * Checks, before any memory is taken, what all of these tensors take that are to be laid out.
+ * @throws Pth2tfjsError `limit` as {@link checkUnfoldedSize} does
+ */
+export function checkUnfolded(tensors: Iterable<TensorView>): void {
+  const storages = new Map<number, Set<TensorStorage>>();
+  let unfolded = 0;
+  for (const { dtype, numel, storage } of tensors) {
+    const size = itemSize(dtype);
+    unfolded += numel * widened(size);
+    storages.set(size, (storages.get(size) ?? new Set()).add(storage));
+  }
+  const stored = [...storages].map(([size, each]) => (heldBytes(each) / size) * widened(size));
+  checkUnfoldedSize(
+    unfolded,
+    stored.reduce((sum, bytes) => sum + bytes, 0),
+  );
+}
+
+/** Bytes of an element once it is read: most are read as float32. */
+const widened = (size: number) => Math.max(4, size);
+
+/** What storages hold in all; files older than torch 0.4 may have many over the same bytes. */
+function heldBytes(storages: Iterable<TensorStorage>): number {
+  const buffers = new Map<ArrayBufferLike, [start: number, end: number][]>();
+  for (const { bytes } of storages) {
+    const spans = buffers.get(bytes.buffer) ?? [];
+    spans.push([bytes.byteOffset, bytes.byteOffset + bytes.length]);
+    buffers.set(bytes.buffer, spans);
+  }
+  return [...buffers.values()].reduce((sum, spans) => sum + covered(spans), 0);
+}
+
+function covered(spans: [start: number, end: number][]): number {
+  let [total, reached] = [0, 0];
+  for (const [start, end] of spans.sort(([a], [b]) => a - b)) {
+    total += Math.max(0, end - Math.max(start, reached));
+    reached = Math.max(reached, end);
+  }
+  return total;
+}
 
 const MAX_DIMENSIONS = 64;
 

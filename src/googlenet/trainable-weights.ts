@@ -3,7 +3,13 @@ import { denseTensor } from '../checkpoint/dense-tensor.js';
 import type { DType } from '../checkpoint/dtype.js';
 import { toFloat32 } from '../checkpoint/float32.js';
 import { fromFloat32 } from '../checkpoint/from-float32.js';
-import { contiguousBytes, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import {
+  checkUnfolded,
+  contiguousBytes,
+  type StateDict,
+  type TensorView,
+} from '../checkpoint/tensor.js';
+import { findFaults } from '../weight-faults.js';
 import { AUX, AUX_HEADS, featureMapSize } from './architecture.js';
 import { stateDictLayout } from './keys.js';
 import type { WeightSpec } from './layer-graph.js';
@@ -113,22 +119,25 @@ function readCount(tensor: TensorView): number {
 
 /**
  * The weights of a state dict that has been matched, and those that are the same in every model.
- * @returns as {@link computeWeights} does; the names are those of tensors
+ * @returns as {@link computeWeights} does
+ * @throws Pth2tfjsError `limit` as {@link checkUnfolded} does
  */
 export function computeTrainableWeights(
   stateDict: StateDict,
   specs: readonly WeightSpec[],
   options: TrainableOptions,
 ): ModelWeights {
+  const links = weightLinks(options);
+  checkUnfolded(links.map(({ key }) => stateDict.get(key) as TensorView));
   const values = constantWeights(options);
-  const nonFinite: string[] = [];
-  for (const { key, weight, oihw } of weightLinks(options)) {
+  const tensors: [string, Float32Array][] = [];
+  for (const { key, weight, oihw } of links) {
     const tensor = toFloat32(stateDict.get(key) as TensorView);
-    if (!tensor.every(Number.isFinite)) nonFinite.push(key);
+    tensors.push([key, tensor]);
     values.set(weight, oihw === undefined ? tensor : toHWIO(tensor, oihw));
   }
   const data = concatenateFloats(specs.map(({ name }) => values.get(name) as Float32Array));
-  return { data, nonFinite };
+  return { data, faults: findFaults(tensors) };
 }
 
 /** The weights that no state dict holds: `transform_input` and the adaptive pools. */

@@ -72,8 +72,14 @@ function isLayer(value: unknown): value is LayerJSON {
   return typeof name === 'string' && isObject(config);
 }
 
-/** @param bytes in memory of their own */
-function readWeight({ quantization }: io.WeightsManifestEntry, bytes: Uint8Array): Float32Array {
+/**
+ * A weight's values, as loaders read them.
+ * @param bytes in memory of their own
+ */
+export function readWeight(
+  { quantization }: io.WeightsManifestEntry,
+  bytes: Uint8Array,
+): Float32Array {
   if (quantization !== undefined) return dequantize(bytes, quantization);
   if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
   return new Float32Array(bytes.buffer);

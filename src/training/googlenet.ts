@@ -13,7 +13,8 @@ import {
   type TrainableOptions,
 } from '../googlenet/trainable.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
-import { openTrainable } from '../trainable-model.js';
+import { openTrainable, trainableWarnings } from '../trainable-model.js';
+import { type OnWarning, warnOnConsole } from '../warn.js';
 import { initializers } from './initializers.js';
 import { SymbolicGraph, type SymbolicNode } from './symbolic-graph.js';
 import { TrainableGoogLeNet } from './trainable-googlenet.js';
@@ -95,6 +96,8 @@ function blocksOf(blocks: GoogLeNetOptions['blocks']): Partial<TrainableBlocks<S
 }
 
 export interface LoadTrainableOptions {
+  /** Told of weights that are no numbers, and the like; default `console.warn`. */
+  readonly onWarning?: OnWarning | undefined;
   /** Makes dropout repeatable. */
   readonly seed?: number | undefined;
 }
@@ -106,9 +109,10 @@ export interface LoadTrainableOptions {
  */
 export function loadTrainable(
   files: readonly NamedBytes[],
-  { seed }: LoadTrainableOptions = {},
+  { seed, onWarning = warnOnConsole }: LoadTrainableOptions = {},
 ): TrainableGoogLeNet {
   const saved = openTrainable(files);
+  for (const warning of trainableWarnings(saved)) onWarning(warning);
   const graph = new SymbolicGraph();
   const model = graph.model(addTrainable(graph, saved.options));
   return new TrainableGoogLeNet(model, saved.options, { seed, customBlocks: false, saved });

@@ -16,7 +16,7 @@ import {
 } from '@tensorflow/tfjs-layers';
 import { concatenateFloats } from '../bytes.js';
 import { toFloat32 } from '../checkpoint/float32.js';
-import type { StateDict, TensorView } from '../checkpoint/tensor.js';
+import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 import { MappingError, matchStateDict } from '../googlenet/mapping.js';
 import { describeTrainable, type TrainableOptions } from '../googlenet/trainable.js';
@@ -33,6 +33,8 @@ import { checkLabels } from '../labels.js';
 import { describeTrained } from '../provenance.js';
 import { type NamedBytes, toArtifacts } from '../tfjs/artifacts.js';
 import { packBatches, type TrainableModel } from '../trainable-model.js';
+import { type OnWarning, warnOnConsole } from '../warn.js';
+import { faultWarnings, findFaults } from '../weight-faults.js';
 import { followPyTorch } from './batch-norm.js';
 import { registerConvGradients } from './conv-gradient.js';
 import { checkGradientKernels } from './gradient-kernels.js';
@@ -45,6 +47,8 @@ export interface LoadStateDictOptions {
    * classes, and all of the auxiliary heads where it has none.
    */
   readonly newHeads?: boolean | undefined;
+  /** Told of weights that are no numbers, and the like; default `console.warn`. */
+  readonly onWarning?: OnWarning | undefined;
 }
 
 /** What a network is made with, besides its layers. */
@@ -152,7 +156,10 @@ export class TrainableGoogLeNet {
    * Takes over the tensors of a state dict, such as `selectStateDict` finds in a checkpoint.
    * @throws MappingError where it does not fit; nothing is changed then
    */
-  loadStateDict(stateDict: StateDict, { newHeads = false }: LoadStateDictOptions = {}): void {
+  loadStateDict(
+    stateDict: StateDict,
+    { newHeads = false, onWarning = warnOnConsole }: LoadStateDictOptions = {},
+  ): void {
     this.refuseCustomBlocks('take a state dict');
     const match = matchStateDict(stateDict);
     const left = newHeads ? headsUnlike(stateDict, this.links) : [];
@@ -165,10 +172,14 @@ export class TrainableGoogLeNet {
         [],
       );
     }
+    checkUnfolded(wanted.map(({ key }) => stateDict.get(key) as TensorView));
+    const tensors: [string, Float32Array][] = [];
     for (const { key, weight, oihw } of wanted) {
       const values = toFloat32(stateDict.get(key) as TensorView);
+      tensors.push([key, values]);
       this.write(weight, oihw === undefined ? values : toHWIO(values, oihw));
     }
+    for (const warning of faultWarnings(findFaults(tensors))) onWarning(warning);
     this.setBatches(batchesTracked(stateDict));
   }
 

@@ -1,7 +1,7 @@
 import { toFloat32 } from '../checkpoint/float32.js';
 import { type Checkpoint, type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
 import { readFlag } from '../checkpoint/safetensors.js';
-import { TensorView } from '../checkpoint/tensor.js';
+import { checkUnfolded, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 
 /** Inputs, and the logits that PyTorch gave for them. */
@@ -69,6 +69,7 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
       `has logits of shape [${logits.shape}] for ${images} images; they must be [${images}, classes]`,
     );
   }
+  checkUnfolded([input, logits, ...viewsIn(value.get('activations'))]);
   const golden: Golden = {
     input: finite(toFloat32(input), 'input'),
     shape: [images as number, 3, height as number, width as number],
@@ -94,6 +95,11 @@ function asDict({ container, value, metadata }: Checkpoint): ReadonlyMap<unknown
 }
 
 const ACTIVATIONS = 'activations.';
+
+function viewsIn(activations: unknown): TensorView[] {
+  const values: unknown[] = activations instanceof Map ? [...activations.values()] : [];
+  return values.filter((value) => value instanceof TensorView);
+}
 
 function readActivations(value: ReadonlyMap<unknown, unknown>, images: number) {
   const found = value.get('activations');

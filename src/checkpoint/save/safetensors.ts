@@ -2,7 +2,7 @@ import { concatenate } from '../../bytes.js';
 import { Pth2tfjsError } from '../../errors.js';
 import type { DType } from '../dtype.js';
 import { LENGTH_BYTES, METADATA, SAFETENSORS_DTYPES } from '../safetensors.js';
-import { contiguousBytes, type StateDict, type TensorView } from '../tensor.js';
+import { checkUnfolded, contiguousBytes, type StateDict, type TensorView } from '../tensor.js';
 import { checkText } from './text.js';
 
 const CODES: ReadonlyMap<DType, string> = new Map(
@@ -18,13 +18,15 @@ const ALIGNMENT = 8;
  * widest types first, then by name, the header padded with spaces. Views become tensors of their own.
  * @param metadata text to keep under `__metadata__`, in this order
  * @throws Pth2tfjsError `usage` for a key that no text in UTF-8 can be, or that has a meaning in the
- *   format; `unsupported` for a type that safetensors lacks; as {@link contiguousBytes} does
+ *   format; `unsupported` for a type that safetensors lacks; as {@link contiguousBytes} and
+ *   {@link checkUnfolded} do
  */
 export function saveSafetensors(
   stateDict: StateDict,
   metadata: ReadonlyMap<string, string> = new Map(),
 ): Uint8Array<ArrayBuffer> {
   const sorted = [...stateDict].map(named).sort(byTypeThenName);
+  checkUnfolded(stateDict.values());
   const parts = sorted.map(({ tensor }) => contiguousBytes(tensor));
   let at = 0;
   const entries = sorted.map(({ name, code, tensor: { shape } }, i) => {

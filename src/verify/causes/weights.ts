@@ -8,21 +8,32 @@ import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 /** What can be seen from the weights alone, or by comparing them with the checkpoint's. */
 export const weightSuspects: Lineup = function* (lab) {
   const { weights } = lab.model;
-  const broken = [...weights].filter(([, { data }]) => !data.every(Number.isFinite));
+  const broken = [...weights].filter(([, { data }]) => !areFinite(data));
   const constants = transformConstants(lab);
   if (constants !== undefined) yield constants;
   const reference = lab.fromCheckpoint();
   if (reference !== null) {
     const differing = differingWeights(lab.model, reference);
-    if (differing.size > 0) yield explainChange(lab, reference, differing);
+    const inherited = broken.filter(([name]) => !areFinite(reference.weights.get(name)?.data));
+    if (inherited.length > 0) yield notFinite(inherited, OF_THE_CHECKPOINT);
+    else if (differing.size > 0) yield explainChange(lab, reference, differing);
   } else {
-    if (broken.length > 0) yield notFinite(broken);
+    if (broken.length > 0) yield notFinite(broken, UNKNOWN_ORIGIN);
     for (const rounding of [BFLOAT16, FLOAT16]) yield* roundedWeights(lab, rounding);
   }
 };
 
-/** Without the checkpoint's weights nothing closes the gap, but no weight of a sound model is so. */
-function notFinite(broken: readonly (readonly [string, { data: Float32Array }])[]): Suspect {
+const areFinite = (values: Float32Array | undefined) => values?.every(Number.isFinite) ?? true;
+
+const UNKNOWN_ORIGIN = `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`;
+const OF_THE_CHECKPOINT =
+  'The checkpoint itself holds them: take one that was saved before the training went wrong.';
+
+/** Without the right weights nothing closes the gap, but no weight of a sound model is so. */
+function notFinite(
+  broken: readonly (readonly [string, { data: Float32Array }])[],
+  cure: string,
+): Suspect {
   const [name] = broken[0] as (typeof broken)[number];
   const one = broken.length === 1;
   const zeroed = new Map(
@@ -33,7 +44,7 @@ function notFinite(broken: readonly (readonly [string, { data: Float32Array }])[
     where: one ? name : undefined,
     description: 'weights that are no number taken as 0',
     summary: `the model's ${name}${one ? '' : ` and ${broken.length - 1} other weights`} ${one ? 'holds' : 'hold'} values that are infinite or no number`,
-    cure: `${CONVERT_AGAIN} If the converter warns of it, the checkpoint itself holds them.`,
+    cure,
     measure: async (lab) => ({
       error: await lab.error({ model: withWeights(lab.model, zeroed) }),
       convicted: true,
