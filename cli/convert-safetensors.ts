@@ -19,7 +19,7 @@ const MODEL_OPTIONS = ['image-size', 'input', 'labels', 'quantize', 'golden', 't
  */
 export async function convertSafetensors(args: ConvertArguments, toFile: boolean): Promise<void> {
   const started = performance.now();
-  const { checkpoint, out, force, quiet, key, transformInput } = args;
+  const { checkpoint, out, force, quiet, key, transformInput, strict } = args;
   const odd = MODEL_OPTIONS.find((option) => given(args, option));
   if (odd !== undefined) {
     throw usageError(`--${odd} goes with a model, not with safetensors, which holds weights alone`);
@@ -28,7 +28,7 @@ export async function convertSafetensors(args: ConvertArguments, toFile: boolean
   if (force) await refuseInside(out, checkpoint);
   const source = await readInput(checkpoint, quiet);
   const { convertToSafetensors } = await import('../src/convert-safetensors.js');
-  const options = { sourceName: source.name, key, transformInput, ...CRC32_OPTION };
+  const options = { sourceName: source.name, key, transformInput, strict, ...CRC32_OPTION };
   const conversion = await inFile(checkpoint, () => convertToSafetensors(source.bytes, options));
   const { sha256 } = conversion.source;
   const warnings = [

@@ -43,12 +43,13 @@ async function convertInMemory(
   { name, bytes }: Source,
   wanted?: number,
 ): Promise<ModelFiles> {
-  const { key, transformInput, model, checkHash } = args;
+  const { key, transformInput, model, checkHash, strict } = args;
   const { convertCheckpoint } = await import('../src/convert.js');
   const options = {
     sourceName: name,
     key,
     transformInput,
+    strict,
     imageSize: args.imageSize ?? wanted,
     ...(await readLabels(undefined)),
     ...CRC32_OPTION,

@@ -1,6 +1,6 @@
 import type { DType } from './checkpoint/dtype.js';
 import { type Container, type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
-import { readFlag } from './checkpoint/safetensors.js';
+import { describeOpaque, listOpaque, type OpaqueClass } from './checkpoint/opaque-values.js';
 import {
   findStateDicts,
   listTensors,
@@ -9,10 +9,12 @@ import {
   selectStateDict,
 } from './checkpoint/state-dict.js';
 import type { TensorView } from './checkpoint/tensor.js';
+import { isPth2tfjsError } from './errors.js';
 import type { Branch3Kernel } from './googlenet/architecture.js';
-import { MappingError, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
+import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
 import { isOfficial } from './googlenet/official.js';
 import { countParameters, type ParameterCounts, printTree } from './googlenet/print.js';
+import { recordedTransform } from './read-network.js';
 import { sha256 } from './sha256.js';
 
 export interface TensorSummary {
@@ -57,6 +59,10 @@ export interface Inspection {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: readonly TensorSummary[];
   readonly networks: readonly NetworkSummary[];
+  /** Objects that mean nothing here, and were set aside. */
+  readonly opaque: readonly OpaqueClass[];
+  /** Things that the user should know, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -70,15 +76,20 @@ export async function inspectCheckpoint(
   const { file, gzip } = await ungzip(bytes);
   const { value, metadata, ...read } = await readCheckpoint(file, options);
   const digest = await sha256(file);
-  const known = isOfficial(digest, file.length) || readFlag(metadata.get('transform_input'));
   const { tensors, networks } = select(value, options.key);
+  const found = networks.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
+  const [network] = found;
+  const known = isOfficial(digest, file.length) || recordedTransform(network, metadata);
+  const opaque = listOpaque(value, read.opaque, network?.path);
   return {
     container: { ...read.container, gzip },
     sha256: digest ?? null,
     transformInput: options.transformInput ?? known ?? null,
     metadata: Object.fromEntries(metadata),
     tensors: [...tensors].map(([key, { dtype, shape }]) => ({ key, dtype, shape })),
-    networks: networks.filter(({ fit }) => fit >= RECOGNISABLE_FIT).map(summarise),
+    networks: found.map(summarise),
+    opaque,
+    warnings: [...read.warnings, ...(opaque.length > 0 ? [describeOpaque(opaque)] : [])],
   };
 }
 
@@ -102,7 +113,7 @@ function summarise(candidate: StateDictCandidate): NetworkSummary {
     const tree = printTree(options);
     return { stateDict: { name, prefix }, fits: true, branch3Kernel, numClasses, parameters, tree };
   } catch (error) {
-    if (!(error instanceof MappingError)) throw error;
+    if (!isPth2tfjsError(error) || error.code !== 'mapping') throw error;
     return { stateDict: { name, prefix }, fits: false, problem: error.message };
   }
 }

@@ -88,11 +88,11 @@ function refuseLeftovers([first, ...more]: readonly string[]): void {
   );
 }
 
-/** As a whole pickled module has it, or a safetensors file's metadata. */
-function recordedTransform(
-  { module }: StateDictCandidate,
+/** `transform_input` as a whole pickled module has it, or a safetensors file's metadata. */
+export function recordedTransform(
+  network: StateDictCandidate | undefined,
   metadata: ReadonlyMap<string, string>,
 ): boolean | undefined {
-  const attribute = module?.attributes.get('transform_input');
+  const attribute = network?.module?.attributes.get('transform_input');
   return typeof attribute === 'boolean' ? attribute : readFlag(metadata.get('transform_input'));
 }

@@ -43,7 +43,10 @@ async function inspectSource(args: Arguments, { name, bytes }: Source): Promise<
   const { inspectCheckpoint } = await import('../../src/inspect.js');
   const options = { key, transformInput, ...CRC32_OPTION };
   const inspection = await inFile(checkpoint, () => inspectCheckpoint(bytes, options));
-  const warnings = args.checkHash ? checkHubHash(name, inspection.sha256) : [];
+  const warnings = [
+    ...inspection.warnings,
+    ...(args.checkHash ? checkHubHash(name, inspection.sha256) : []),
+  ];
   if (!json) printWarnings(warnings);
   print(args, inspection, () => format(shownName(checkpoint), inspection));
 }

@@ -5,6 +5,7 @@ export interface ReadingArguments {
   readonly key: string | undefined;
   readonly transformInput: boolean | undefined;
   readonly checkHash: boolean;
+  readonly strict?: boolean | undefined;
 }
 
 /** The same, and what the model is to be that is made of it. */
@@ -28,6 +29,12 @@ export function readingOptions<T>(argv: Argv<T>): Argv<T & ReadingArguments> {
       type: 'boolean',
       default: true,
       describe: 'Compare the SHA-256 with the hash in a name such as googlenet-1378be20.pth',
+    })
+    .option('strict', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Refuse what else brings a warning: objects of unknown classes, and tensors beside the network',
     }) as never;
 }
 
