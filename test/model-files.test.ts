@@ -279,6 +279,19 @@ describe('a model.json that is another file', () => {
     }
   });
 
+  test('the text alone says what is missing', async () => {
+    const text = json(['a.bin']);
+    const sources = [new Blob([text]), new Response(text), new TextEncoder().encode(text)];
+    for (const source of sources) {
+      const { code, message, hint } = await failureOf(() => loadGoogLeNet(source));
+      expect([code, message]).toEqual([
+        'model',
+        'a model.json alone has no weight files beside it',
+      ]);
+      expect(hint).toMatch(/pass its URL/);
+    }
+  });
+
   test('other JSON is left to what reads checkpoints', async () => {
     const folder = place('config', { 'config.json': '{"id2label": {"0": "cat"}}' });
     const { source } = await openModelArgument(join(folder, 'config.json'), true);
