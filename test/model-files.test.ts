@@ -279,6 +279,19 @@ describe('a model.json that is another file', () => {
     }
   });
 
+  test('the text alone says what is missing', async () => {
+    const text = json(['a.bin']);
+    const sources = [new Blob([text]), new Response(text), new TextEncoder().encode(text)];
+    for (const source of sources) {
+      const { code, message, hint } = await failureOf(() => loadGoogLeNet(source));
+      expect([code, message]).toEqual([
+        'model',
+        'a model.json alone has no weight files beside it',
+      ]);
+      expect(hint).toMatch(/pass its URL/);
+    }
+  });
+
   test('other JSON is left to what reads checkpoints', async () => {
     const folder = place('config', { 'config.json': '{"id2label": {"0": "cat"}}' });
     const { source } = await openModelArgument(join(folder, 'config.json'), true);
@@ -319,6 +332,24 @@ describe('a weight file elsewhere', () => {
 });
 
 describe('a model.json that makes no sense', () => {
+  test('is nested ten thousand deep', async () => {
+    const deep = '['.repeat(10_000) + ']'.repeat(10_000);
+    const text = json(['a.bin']).replace('"modelTopology":{', `"modelTopology":{"deep":${deep},`);
+    const folder = place('deep', { 'model.json': text, 'a.bin': tiny.data });
+    for (const { code, message } of await failuresOf(folder)) {
+      expect([code, message]).toEqual(['model', expect.stringMatching(/nested too deeply/)]);
+    }
+  });
+
+  // A browser's stock loader refuses it, too; others would run on the wrong weights.
+  test('names a weight file twice', async () => {
+    const half = tiny.data.subarray(0, 196);
+    const folder = place('twice', { 'model.json': json(['a.bin', 'a.bin']), 'a.bin': half });
+    for (const { code, message } of await failuresOf(folder)) {
+      expect([code, message]).toEqual(['model', expect.stringMatching(/weight file a\.bin twice/)]);
+    }
+  });
+
   const spec = { name: 'fc/kernel', shape: [48, 2], dtype: 'float32' };
   const manifests: readonly (readonly [string, unknown])[] = [
     ['no list', {}],

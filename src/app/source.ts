@@ -44,7 +44,9 @@ export async function resolveSource(
   if (isFiles(source)) return readPicked([...source], counter, options);
   if (typeof source !== 'string' && !(source instanceof URL)) {
     const sourceName = (source as Partial<File> | null)?.name;
-    return convert(await readBytes(source, counter), counter, { sourceName, ...options });
+    const bytes = await readBytes(source, counter);
+    if (isModelJSON(bytes)) throw withoutShards();
+    return convert(bytes, counter, { sourceName, ...options });
   }
   const { location, file } = await readLocation(String(source), counter);
   const { bytes } = file;
@@ -55,6 +57,12 @@ export async function resolveSource(
   return withShards(bytes, {
     read: (path, most) => readBeside(location, path, counter, most),
     expect: (total) => counter.expect(total),
+  });
+}
+
+function withoutShards(): Pth2tfjsError {
+  return new Pth2tfjsError('model', 'a model.json alone has no weight files beside it', {
+    hint: 'pass its URL, or the files of its folder',
   });
 }
 

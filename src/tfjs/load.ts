@@ -51,11 +51,14 @@ export function isHandler(source: unknown): source is io.IOHandler {
 
 /**
  * The weight files that a model.json names, as it writes them.
- * @throws Pth2tfjsError `model` where one does not lie in the model's folder
+ * @throws Pth2tfjsError `model` where one does not lie in the model's folder, or is named twice
  */
 export function weightPaths({ weightsManifest }: io.ModelJSON): readonly string[] {
   const paths = weightsManifest.flatMap((group) => group.paths);
   for (const path of paths) localNames(path);
+  const seen = new Set<string>();
+  const twice = paths.find((path) => seen.size === seen.add(path).size);
+  if (twice !== undefined) throw damaged(`names the weight file ${twice} twice`);
   return paths;
 }
 

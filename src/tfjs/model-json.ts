@@ -8,6 +8,9 @@ import { STORED_DTYPES, storedBytes } from './stored-bytes.js';
 /** A model.json lists layers and weights, not their values: that of the network has 150 kB. */
 export const MAX_MODEL_JSON_BYTES = 2 ** 26;
 
+/** The network's has ten levels; thousands would exhaust the stack of what walks through them. */
+const MAX_DEPTH = 256;
+
 /**
  * Reads a model.json, with a byte order mark or without, and checks all that is needed before its weights are
  * read. The topology is left to TensorFlow.js.
@@ -15,6 +18,7 @@ export const MAX_MODEL_JSON_BYTES = 2 ** 26;
  */
 export function parseModelJSON(bytes: Uint8Array): io.ModelJSON {
   const json = parse(bytes);
+  checkDepth(json);
   const { modelTopology, weightsManifest } = isObject(json) ? json : {};
   if (!isObject(modelTopology) || !Array.isArray(weightsManifest)) {
     throw damaged('has a model.json without topology or weights manifest');
@@ -71,6 +75,16 @@ function parse(bytes: Uint8Array): unknown {
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
     throw damaged(`has a model.json that is no JSON: ${String(error)}`, error);
+  }
+}
+
+function checkDepth(json: unknown): void {
+  const inside = (value: unknown): unknown[] =>
+    typeof value === 'object' && value !== null ? Object.values(value) : [];
+  let level = [json];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw damaged('has a model.json that is nested too deeply');
+    level = level.flatMap(inside);
   }
 }
 
