@@ -82,7 +82,7 @@ export function crossEntropy(labels: Tensor, logits: Tensor2D): Scalar {
 
 function meanLoss(labels: Tensor, logits: Tensor2D): Scalar {
   return tidy(() => {
-    if (areIndices(labels)) return ofIndices(reshape(labels, [-1]), logits);
+    if (areIndices(labels)) return ofIndices(cast(reshape(labels, [-1]), 'float32'), logits);
     const losses = neg(sum(mul(labels, logSoftmax(logits)), -1));
     return mean(where(areDistributions(labels as Tensor2D), losses, Number.NaN));
   });
@@ -93,9 +93,8 @@ function ofIndices(labels: Tensor1D, logits: Tensor2D): Scalar {
   const ignored = equal(labels, IGNORE_INDEX);
   const count = sum(cast(logicalNot(ignored), 'float32'));
   const fair = isClass(labels, logits.shape[1]);
-  const classes = cast(where(fair, labels, 0), 'int32');
   // Not multiplied: a logit of -Infinity elsewhere would make it NaN.
-  const chosen = equal(reshape(classes, [-1, 1]), range(0, logits.shape[1], 1, 'int32'));
+  const chosen = equal(reshape(labels, [-1, 1]), range(0, logits.shape[1]));
   const losses = neg(sum(where(chosen, logSoftmax(logits), 0), -1));
   const counted = where(fair, losses, where(ignored, 0, Number.NaN));
   const average = mul(sum(counted), reciprocal(maximum(count, 1)));
@@ -104,7 +103,7 @@ function ofIndices(labels: Tensor1D, logits: Tensor2D): Scalar {
 
 function isClass(labels: Tensor1D, numClasses: number): Tensor {
   const inside = logicalAnd(greaterEqual(labels, 0), less(labels, numClasses));
-  return labels.dtype === 'float32' ? logicalAnd(inside, wholeNumbers(labels)) : inside;
+  return logicalAnd(inside, wholeNumbers(labels));
 }
 
 function areDistributions(labels: Tensor2D): Tensor {
