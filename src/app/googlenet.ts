@@ -107,7 +107,7 @@ async function loadWithFaults(
 ): Promise<{ model: LoadedModel; faults: readonly string[] }> {
   if (!isHandler(source) || source.load === undefined) {
     const model = await loadModel(source);
-    return { model, faults: isHandler(source) ? [] : weightWarnings(source) };
+    return { model, faults: isHandler(source) ? [] : await weightWarnings(source) };
   }
   const { load } = source;
   let artifacts: io.ModelArtifacts = {};

@@ -3,15 +3,16 @@ import { concatenate } from '../bytes.js';
 import { faultWarnings, findFaults } from '../weight-faults.js';
 import type { NamedBytes } from './artifacts.js';
 import { readWeight } from './editable-model.js';
-import { readFiles } from './load.js';
+import { checkWeights, readFiles } from './load.js';
 import { storedBytes } from './stored-bytes.js';
 
 /**
  * What a user should know of a model's weights, one sentence each: those that are no numbers, infinite or
  * zeros alone, by name.
- * @throws Pth2tfjsError `model` when files are missing or short
+ * @throws Pth2tfjsError `model` when files are missing, short or something else
  */
-export function weightWarnings(files: readonly NamedBytes[]): string[] {
+export async function weightWarnings(files: readonly NamedBytes[]): Promise<string[]> {
+  await checkWeights(files);
   const { specs, data } = readFiles(files);
   return faultWarnings(findFaults(readAll(specs, data)));
 }
