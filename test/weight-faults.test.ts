@@ -29,9 +29,11 @@ const python = await findPython('which variances PyTorch takes the root of');
 
 type Edit = (values: Float32Array, key: string) => void;
 
-/** The bundled checkpoint with some tensors edited. */
+/** The bundled checkpoint with some tensors edited; without auxiliary heads, half of it, unless they are meant. */
 async function damaged(keys: RegExp, edit: Edit): Promise<Uint8Array> {
-  const stateDict = [...(await bundledStateDict())].map(([key, tensor]) => {
+  const heads = keys.source.includes('aux');
+  const kept = [...(await bundledStateDict())].filter(([key]) => heads || !key.startsWith('aux'));
+  const stateDict = kept.map(([key, tensor]) => {
     if (!keys.test(key) || key.endsWith('num_batches_tracked')) return [key, tensor] as const;
     const values = toFloat32(tensor).slice();
     edit(values, key);
