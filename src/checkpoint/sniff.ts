@@ -48,7 +48,10 @@ const FOREIGN: readonly Recognise[] = [
 /** JSON that belongs to a model, and is not it. */
 function describeJson(head: Head): Description {
   if (head.text(/"(modelTopology|weightsManifest)"/)) {
-    return ["a TensorFlow.js model's model.json", 'pass the checkpoint that it was made of'];
+    return [
+      'a JSON text, the model.json of a TensorFlow.js model',
+      'pass the checkpoint that it was made of',
+    ];
   }
   if (head.text(/"(architectures|model_type|id2label|transformers_version)"/)) {
     return ["a JSON text, as Hugging Face's config.json", 'pass the weights beside it'];
