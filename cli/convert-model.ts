@@ -1,27 +1,25 @@
 import type { Conversion, ConvertOptions } from '../src/convert.js';
 import type { ModelFormat } from '../src/formats.js';
 import type { Golden } from '../src/verify/golden.js';
-import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile } from './golden-file.js';
 import { checkHubHash, inFile, printWarnings, readInput, usageError } from './input.js';
+import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
-import { writeDirectory } from './output.js';
+import { writeChecked, writeDirectory } from './output.js';
 import { formatSummary, formatTrials } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
 
-/** `convert` to a folder that TensorFlow.js loads. */
+/**
+ * `convert` to a folder that TensorFlow.js loads. With a golden file the model gets its name only when
+ * what lies on the disk gives PyTorch's logits.
+ */
 export async function convertModel(args: ConvertArguments, format: ModelFormat): Promise<void> {
   const started = performance.now();
-  if (args.input === 'pixels' && format !== 'graph') {
-    throw usageError('--input pixels goes with --format graph');
-  }
-  if (args.trainable && (format !== 'layers' || args.quantize !== undefined)) {
-    throw usageError('--trainable goes with --format layers, and without --quantize');
-  }
+  checkOptions(args, format);
   await checkTarget(args.out, { force: args.force });
-  if (args.force) await refuseInside(args.out, args.checkpoint);
+  await refuseLosses(args);
   const labels = await readLabels(args.labels);
   const golden =
     args.golden === undefined ? undefined : await readGoldenFile(args.golden, args.quiet);
@@ -30,8 +28,10 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
   const options: ConvertOptions = {
     sourceName: source.name,
     key: args.key,
+    strict: args.strict,
     transformInput: args.transformInput,
     imageSize: args.imageSize,
+    golden,
     quantization: args.quantize,
     format,
     input: args.input,
@@ -40,47 +40,88 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
     ...CRC32_OPTION,
   };
   const conversion = await inFile(args.checkpoint, () => convertCheckpoint(source.bytes, options));
-  const warnings = [
-    ...conversion.warnings,
-    ...(args.checkHash ? checkHubHash(source.name, conversion.provenance.source.sha256) : []),
-  ];
-  await writeDirectory(args.out, conversion.files, { force: args.force });
+  const hashWarnings = args.checkHash
+    ? checkHubHash(source.name, conversion.provenance.source.sha256)
+    : [];
+  const trial = { checkpoint: source.bytes, options, conversion };
+  const proof = await write(args, golden, trial);
+  const warnings = [...conversion.warnings, ...hashWarnings, ...(proof?.warnings ?? [])];
   const seconds = (performance.now() - started) / 1000;
-  const trials =
-    golden === undefined ? undefined : await tryAll(golden, source.bytes, options, args);
-  print(args, { ...conversion, warnings }, seconds, trials);
+  print(args, { ...conversion, warnings }, seconds, proof);
 }
 
-/** Every way of storing the weights, against a golden file. */
-async function tryAll(
-  golden: Golden,
-  checkpoint: Uint8Array,
-  options: ConvertOptions,
+function checkOptions(args: ConvertArguments, format: ModelFormat): void {
+  if (args.input === 'pixels' && format !== 'graph') {
+    throw usageError('--input pixels goes with --format graph');
+  }
+  if (args.trainable && (format !== 'layers' || args.quantize !== undefined)) {
+    throw usageError('--trainable goes with --format layers, and without --quantize');
+  }
+  if (args.golden !== undefined) return;
+  const odd = args.allowOtherCheckpoint
+    ? 'allow-other-checkpoint'
+    : !args.diagnose && 'no-diagnose';
+  if (odd) throw usageError(`--${odd} goes with --golden`);
+}
+
+/** What is read must not be what --force replaces. */
+async function refuseLosses({ out, force, checkpoint, golden, labels }: ConvertArguments) {
+  if (!force) return;
+  for (const path of [checkpoint, golden, labels]) {
+    if (path !== undefined) await refuseInside(out, path);
+  }
+}
+
+/** What a golden file told of a model that has been written. */
+interface Proof extends Judgement {
+  readonly warnings: readonly string[];
+}
+
+async function write(
   args: ConvertArguments,
-): Promise<readonly QuantizationTrial[]> {
-  // Keeps TensorFlow.js from advertising its other packages on stderr.
-  const { enableProdMode } = await import('@tensorflow/tfjs-core');
-  enableProdMode();
-  const { compareQuantizations } = await import('../src/verify/quantizations.js');
-  return inFile(args.golden as string, () => compareQuantizations(checkpoint, golden, options));
+  golden: Golden | undefined,
+  rest: Pick<Trial, 'checkpoint' | 'options' | 'conversion'>,
+): Promise<Proof | undefined> {
+  const { out, force, golden: name } = args;
+  const { files, provenance } = rest.conversion;
+  if (golden === undefined || name === undefined) {
+    await writeDirectory(out, files, { force });
+    return undefined;
+  }
+  const { checkGolden, explain, judge, Unlike } = await import('./judge.js');
+  await checkGolden({ name, golden }, provenance, args.allowOtherCheckpoint);
+  const { contradictions } = await import('../src/verify/fits.js');
+  const { withStatus } = await import('./run-verification.js');
+  const judgement = await withStatus(args.quiet, async (status) => {
+    const trial = { ...rest, args: { ...args, golden: name }, golden, status };
+    try {
+      return await writeChecked(out, files, { force }, (folder) => judge(folder, trial));
+    } catch (error) {
+      throw error instanceof Unlike ? await explain(error, trial) : error;
+    }
+  });
+  return { ...judgement, warnings: contradictions(provenance, golden) };
 }
 
 function print(
   args: ConvertArguments,
   conversion: Conversion,
   seconds: number,
-  trials: readonly QuantizationTrial[] | undefined,
+  proof: Proof | undefined,
 ): void {
   const { provenance, tensors, parameters, warnings, files } = conversion;
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (args.json) {
     const counts = { tensors, parameters, files: files.length, bytes, seconds };
+    const { bound: rtol, float32, written, trials } = proof ?? {};
+    const parity = proof && { golden: args.golden, rtol, float32, written };
     process.stdout.write(
-      `${JSON.stringify({ outDir: args.out, ...provenance, ...counts, trials, warnings })}\n`,
+      `${JSON.stringify({ outDir: args.out, ...provenance, ...counts, parity, trials, warnings })}\n`,
     );
   } else if (!args.quiet) {
-    process.stdout.write(`${formatSummary(conversion, { outDir: args.out, bytes, seconds })}\n`);
-    if (trials !== undefined) process.stdout.write(`${formatTrials(trials)}\n`);
+    const written = { outDir: args.out, bytes, seconds };
+    process.stdout.write(`${formatSummary(conversion, written, proof)}\n`);
+    if (proof?.trials) process.stdout.write(`${formatTrials(proof.trials)}\n`);
     printWarnings(warnings);
   }
 }

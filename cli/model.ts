@@ -1,3 +1,4 @@
+import type { ConvertOptions } from '../src/convert.js';
 import type { NamedBytes } from '../src/tfjs/artifacts.js';
 import type { CheckpointArguments } from './commands/options.js';
 import { CRC32_OPTION } from './crc32.js';
@@ -20,13 +21,16 @@ export interface ModelArguments extends CheckpointArguments {
 
 /**
  * The model's files: read back from where they lie, or converted in memory from a checkpoint.
- * @param imageSize for a checkpoint, where the user does not say
+ * @param known for a checkpoint, where the user does not say
  * @throws Pth2tfjsError `model` for a folder that is none; as `convertCheckpoint` does
  */
-export async function readModel(args: ModelArguments, imageSize?: number): Promise<ModelFiles> {
+export async function readModel(
+  args: ModelArguments,
+  known: Pick<ConvertOptions, 'imageSize' | 'golden'> = {},
+): Promise<ModelFiles> {
   const { openModelArgument } = await import('./model-directory.js');
   const { files, source } = await openModelArgument(args.model, args.quiet);
-  if (source !== undefined) return convertInMemory(args, source, imageSize);
+  if (source !== undefined) return convertInMemory(args, source, known);
   const options = [args.key, args.transformInput, args.imageSize];
   if (options.some((option) => option !== undefined)) {
     throw usageError(
@@ -41,7 +45,7 @@ export async function readModel(args: ModelArguments, imageSize?: number): Promi
 async function convertInMemory(
   args: ModelArguments,
   { name, bytes }: Source,
-  wanted?: number,
+  known: Pick<ConvertOptions, 'imageSize' | 'golden'>,
 ): Promise<ModelFiles> {
   const { key, transformInput, model, checkHash, strict } = args;
   const { convertCheckpoint } = await import('../src/convert.js');
@@ -50,7 +54,8 @@ async function convertInMemory(
     key,
     transformInput,
     strict,
-    imageSize: args.imageSize ?? wanted,
+    imageSize: args.imageSize ?? known.imageSize,
+    golden: known.golden,
     ...(await readLabels(undefined)),
     ...CRC32_OPTION,
   };

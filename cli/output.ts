@@ -40,6 +40,21 @@ export async function writeDirectory(
   files: readonly OutputFile[],
   options: OutputOptions,
 ): Promise<void> {
+  await writeChecked(target, files, options, async () => {});
+}
+
+/**
+ * The same, and before the folder gets its name, `check` may read it where it waits for that; if this
+ * fails, nothing is left of it.
+ * @returns what `check` gave
+ * @throws Pth2tfjsError as `writeDirectory` does; what `check` throws
+ */
+export async function writeChecked<T>(
+  target: string,
+  files: readonly OutputFile[],
+  options: OutputOptions,
+  check: (folder: string) => Promise<T>,
+): Promise<T> {
   checkNames(files);
   const staging = newStaging(await inspect(target, options.force));
   const release = guard(() => discard(staging));
@@ -47,8 +62,10 @@ export async function writeDirectory(
   try {
     makeFolders(staging);
     await writeAll(staging.temp, files);
+    const checked = await check(staging.temp);
     commit(staging, options.force);
     await removeOld(staging);
+    return checked;
   } catch (error) {
     discard(staging);
     throw failure(target, error);

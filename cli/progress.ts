@@ -51,16 +51,31 @@ export function terminalProgress(stream: NodeJS.WriteStream, name = 'download'):
   };
 }
 
-/** A line that says what is being done just now, and goes away again. */
+/** A line that says what is being done just now. */
 export interface StatusLine {
-  show(text: string): void;
+  /** @param soon whether a log should hear of it after a few seconds already */
+  show(text: string, soon?: boolean): void;
   clear(): void;
 }
 
-/** A status line on a terminal; one that does nothing when `stream` is not one, or when `quiet`. */
+/** A log is told no more often, and not at all of what is over sooner. */
+const PATIENCE_MS = 10_000;
+const LITTLE_PATIENCE_MS = 3000;
+/** How often it is told of the same. */
+const REPEAT_MS = 30_000;
+
+/**
+ * On a terminal, one line that is drawn again and goes away; elsewhere, a line of its own for what
+ * has taken some seconds, so that a log shows what a long run is at. Nothing when `quiet`.
+ */
 export function statusLine(stream: NodeJS.WriteStream, quiet: boolean): StatusLine {
+  if (quiet) return { show() {}, clear() {} };
   const { TERM } = process.env;
-  if (quiet || !stream.isTTY || TERM === 'dumb') return { show() {}, clear() {} };
+  const terminal = stream.isTTY && TERM !== 'dumb';
+  return terminal ? redrawnLine(stream) : loggedLines(stream);
+}
+
+function redrawnLine(stream: NodeJS.WriteStream): StatusLine {
   let drawn = false;
   return {
     show(text) {
@@ -71,6 +86,32 @@ export function statusLine(stream: NodeJS.WriteStream, quiet: boolean): StatusLi
     clear() {
       if (drawn) stream.write(CLEAR_LINE);
       drawn = false;
+    },
+  };
+}
+
+function loggedLines(stream: NodeJS.WriteStream): StatusLine {
+  let spoken = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const speak = (text: string) => {
+    spoken = performance.now();
+    stream.write(`${printableName(text)}\n`);
+    wait(text, REPEAT_MS);
+  };
+  const wait = (text: string, milliseconds: number) => {
+    // It must not keep a process alive that is done.
+    timer = setTimeout(() => speak(text), milliseconds).unref();
+  };
+  return {
+    show(text, soon = false) {
+      clearTimeout(timer);
+      const left = (soon ? LITTLE_PATIENCE_MS : PATIENCE_MS) - (performance.now() - spoken);
+      // What blocks the event loop is told by the next step; what awaits, by the timer.
+      if (left > 0) wait(text, left);
+      else speak(text);
+    },
+    clear() {
+      clearTimeout(timer);
     },
   };
 }

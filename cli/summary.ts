@@ -1,9 +1,12 @@
 import type { Conversion } from '../src/convert.js';
 import type { SafetensorsConversion } from '../src/convert-safetensors.js';
+import { counted } from '../src/plural.js';
 import { printable } from '../src/printable.js';
 import type { Provenance, SourceFile } from '../src/provenance.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
+import { rtolThatPasses } from '../src/verify/tolerance.js';
 import { describeContainer } from './describe-container.js';
+import type { Judgement } from './judge.js';
 
 /** What became of the conversion on disk. */
 export interface Written {
@@ -16,6 +19,7 @@ export interface Written {
 export function formatSummary(
   { provenance, tensors, parameters, files }: Conversion,
   written: Written,
+  judgement?: Judgement,
 ): string {
   const { branch3Kernel, transformInput, numClasses, labels, quantization, ignoredKeys } =
     provenance;
@@ -23,7 +27,7 @@ export function formatSummary(
     ...sourceRows(provenance.source, tensors, provenance.stateDict),
     [
       'network',
-      `GoogLeNet, ${grouped(parameters)} weights, ${describeBatchNorm(provenance)}, ${numClasses} classes`,
+      `GoogLeNet, ${counted(parameters, 'weight')}, ${describeBatchNorm(provenance)}, ${counted(numClasses, 'class', 'classes')}`,
     ],
     ['branch3', describeBranch3(branch3Kernel)],
     ['transform_input', transformInput ? 'on' : 'off'],
@@ -34,8 +38,17 @@ export function formatSummary(
       : [['stored as', `${quantization}, biases as float32`] as const]),
     ...(labels === undefined ? [] : [['labels', describeLabels(labels)] as const]),
     ['ignored', describeIgnored(ignoredKeys)],
+    ...(judgement === undefined ? [] : [['parity', describeParity(judgement)] as const]),
     ['written', describeWritten(written, files.length)],
   ]);
+}
+
+/** The error in float32; and as it is stored, with what `verify` takes for that. */
+function describeParity({ bound, float32, written }: Judgement): string {
+  const shown = (value: number) => value.toExponential(2);
+  const exact = `‖Δ‖/‖ref‖ ${shown(float32.error)} from PyTorch's logits, within ${shown(bound)}`;
+  if (written.stored === 'float32') return exact;
+  return `in float32 ${exact}; stored as ${written.stored} ${shown(written.error)}, which verify passes with --rtol ${rtolThatPasses(written.error)}`;
 }
 
 /** The same for a safetensors file. */
@@ -46,10 +59,10 @@ export function formatSafetensorsSummary(
   const { source, stateDict, tensors, numClasses, branch3Kernel, bytes } = conversion;
   const { transformInput, leftOut, written } = conversion;
   const known = transformInput ? 'on' : 'off';
-  const size = `${written} tensors, ${megabytes(bytes.length)}`;
+  const size = `${counted(written, 'tensor')}, ${megabytes(bytes.length)}`;
   return formatRows([
     ...sourceRows(source, tensors, stateDict),
-    ['network', `GoogLeNet, ${numClasses} classes`],
+    ['network', `GoogLeNet, ${counted(numClasses, 'class', 'classes')}`],
     ['branch3', describeBranch3(branch3Kernel)],
     [
       'transform_input',
@@ -128,7 +141,7 @@ function describeSource({ name, bytes, gzip, sha256 }: SourceFile): string {
 
 function describeStateDict(tensors: number, { name, prefix }: Provenance['stateDict']): string {
   const where = name === '.' ? '' : ` in the file, used: ${name}`;
-  return `${tensors} tensors${where}${prefix === '' ? '' : `, prefix ${prefix} taken off`}`;
+  return `${counted(tensors, 'tensor')}${where}${prefix === '' ? '' : `, prefix ${prefix} taken off`}`;
 }
 
 function describeLabels(labels: readonly string[]): string {
@@ -145,18 +158,14 @@ function describeIgnored(keys: readonly string[]): string {
   const counts = [
     [counters.length, 'num_batches_tracked'],
     [aux.length, 'of the auxiliary heads aux1 and aux2'],
-    [others, 'others'],
+    [others, others === 1 ? 'other' : 'others'],
   ] as const;
   const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
   return parts.length === 0 ? 'nothing' : `${parts.join(', ')} (model.json lists them)`;
 }
 
 function describeWritten({ outDir, bytes, seconds }: Written, files: number): string {
-  return `${outDir}: ${files} files, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`;
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString('en-US');
+  return `${outDir}: ${counted(files, 'file')}, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`;
 }
 
 function megabytes(bytes: number): string {

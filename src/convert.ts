@@ -6,11 +6,12 @@ import { describeTrainable, type TrainableOptions } from './googlenet/trainable.
 import { computeTrainableWeights } from './googlenet/trainable-weights.js';
 import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
-import { type ConvertedProvenance, describeProvenance } from './provenance.js';
+import { type ConvertedProvenance, describeProvenance, madeOf } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
 import type { Quantization } from './tfjs/quantize.js';
 import { describeTraining, unusedInTraining } from './trainable-model.js';
+import type { Golden } from './verify/golden.js';
 import { faultWarnings, type WeightFaults } from './weight-faults.js';
 
 /** torchvision's own preprocessing crops to this. */
@@ -19,11 +20,14 @@ const DEFAULT_IMAGE_SIZE = 224;
 export interface ConvertOptions extends SourceOptions {
   /**
    * torchvision's `transform_input`, which no state dict records. Default: on for the official
-   * weights, which are known by their SHA-256; what a safetensors file says in its metadata; else off.
+   * weights, which are known by their SHA-256; what a safetensors file says in its metadata; what
+   * `golden` says; else off.
    */
   readonly transformInput?: boolean | undefined;
-  /** Side of the square input in pixels, at least 15. Default 224. */
+  /** Side of the square input in pixels, at least 15. Default that of `golden`, else 224. */
   readonly imageSize?: number | undefined;
+  /** What PyTorch gave; counts only where it says that it was made of the same checkpoint. */
+  readonly golden?: Pick<Golden, 'shape' | 'provenance'> | undefined;
   /**
    * `layers` for `tf.loadLayersModel`, the default; `graph` for `tf.loadGraphModel`: a frozen graph,
    * convolutions with bias and ReLU in one.
@@ -71,9 +75,9 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
-  const { quantization, imageSize = DEFAULT_IMAGE_SIZE } = options;
+  const { quantization } = options;
   const { format = 'layers', input = 'normalized', trainable = false } = options;
-  checkImageSize(imageSize);
+  if (options.imageSize !== undefined) checkImageSize(options.imageSize);
   if (trainable && (format !== 'layers' || quantization !== undefined)) {
     throw new Pth2tfjsError('usage', 'only an unquantized layers model can be trained', {
       hint: 'leave the quantization away, and choose the format layers',
@@ -88,7 +92,11 @@ export async function convertCheckpoint(
   const { source, found, stateDict, match } = network;
   const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);
-  const transformInput = options.transformInput ?? network.transformInput;
+  const golden = madeOf(source, options.golden?.provenance) ? options.golden : undefined;
+  const imageSize = options.imageSize ?? golden?.shape[2] ?? DEFAULT_IMAGE_SIZE;
+  checkImageSize(imageSize);
+  const known = network.transformInput ?? golden?.provenance?.transformInput ?? undefined;
+  const transformInput = options.transformInput ?? known;
   const training = trainable ? describeTraining(stateDict, match) : undefined;
   const provenance = describeProvenance({
     source,

@@ -18,6 +18,7 @@
  * | `mapping` | the state dict does not fit the network |
  * | `model` | a TensorFlow.js model folder is incomplete or damaged |
  * | `golden` | a golden file does not hold what it should, or does not fit the model |
+ * | `parity` | a model does not give PyTorch's logits, and was to be written only if it does |
  * | `backend` | a TensorFlow.js backend is absent or failed |
  * | `image` | an image's pixels do not fit its size, or its file cannot be decoded |
  * | `no-gpu` | a GPU is required, and the work would run elsewhere |
@@ -38,6 +39,7 @@ export type ErrorCode =
   | 'mapping'
   | 'model'
   | 'golden'
+  | 'parity'
   | 'backend'
   | 'image'
   | 'no-gpu';

@@ -6,6 +6,7 @@ import type { Match } from './googlenet/mapping.js';
 import type { ModelOptions } from './googlenet/model.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 import type { Quantization } from './tfjs/quantize.js';
+import type { GoldenProvenance } from './verify/golden.js';
 import { VERSION } from './version.js';
 
 /** The file that a model was made of. */
@@ -107,6 +108,19 @@ export function describeSource(
     byteOrder: container.byteOrder,
     gzip: container.gzip,
   };
+}
+
+/**
+ * Whether what a golden file records was made of the checkpoint that a model was made of, by their SHA-256;
+ * undefined where one of them does not say.
+ */
+export function madeOf(
+  source: Pick<SourceFile, 'sha256' | 'origin'> | null | undefined,
+  golden: GoldenProvenance | null | undefined,
+): boolean | undefined {
+  const theirs = golden?.checkpointSha256;
+  if (!source?.sha256 || !theirs) return undefined;
+  return [source.sha256, source.origin?.sha256].includes(theirs);
 }
 
 export function describeProvenance(input: ProvenanceInput): ConvertedProvenance {

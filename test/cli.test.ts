@@ -297,7 +297,7 @@ describe('verify', () => {
     expect(off.status).toBe(1);
     expect(off.stdout).toMatch(/FAIL: parity fails on wasm/);
     expect(off.stderr).toMatch(
-      /^pth2tfjs: parity fails on wasm: .*; likely cause: transform_input was on in PyTorch\n$/,
+      /^pth2tfjs: parity fails on wasm: .*; likely cause: transform_input was on in PyTorch\n$/m,
     );
     expect(off.stdout).toMatch(/\. Convert again with --transform-input\./);
   });

@@ -241,12 +241,15 @@ describe('our own commands', () => {
     );
   }
 
-  it('verify fails for another network, and says where causes are looked for', SLOW, async () => {
+  it('verify fails for another network, and names what is the matter', SLOW, async () => {
     const run = await pth2tfjs('verify', out, '--golden', join(GOLDEN, TRANSFORMED));
     expect(run.status).toBe(1);
     expect(run.stdout).toMatch(/FAIL: parity fails on wasm/);
-    expect(run.stdout).toMatch(/convert with --format layers and verify that/);
-    expect(run.stderr).toMatch(/^pth2tfjs: parity fails on wasm: .*\n$/);
+    expect(run.stdout).toMatch(
+      /transform_input was on in PyTorch \(error .* -> .*\)\. Convert again/,
+    );
+    expect(run.stderr).toMatch(/^warning: the golden file says that transform_input was on/);
+    expect(run.stderr).toMatch(/^pth2tfjs: parity fails on wasm: .*\n$/m);
   });
 
   it('classify gives torchvision’s classes and probabilities', SLOW, async () => {
@@ -282,6 +285,103 @@ describe('our own commands', () => {
     });
     const report = await verifyModel(await graphFor(golden, 'normalized'), golden);
     expect(report.passed).toBe(true);
+  });
+});
+
+describe('why a graph fails', () => {
+  let golden: Golden;
+  beforeAll(async () => {
+    const whole = await goldenOf(join(GOLDEN, LAYERED));
+    golden = { ...whole, activations: new Map() };
+  });
+
+  const causeOf = async (files: readonly NamedBytes[], spoilt: Golden, checkpoint?: Uint8Array) => {
+    const { passed, diagnosis } = await verifyModel(files, spoilt, { checkpoint });
+    expect(passed).toBe(false);
+    return diagnosis?.cause;
+  };
+
+  /** model.json with one node edited. */
+  const edit = (files: readonly NamedBytes[], name: string, change: (node: never) => void) =>
+    files.map((file) => {
+      if (file.name !== 'model.json') return file;
+      const json = JSON.parse(new TextDecoder().decode(file.bytes));
+      change(json.modelTopology.node.find((node: { name: string }) => node.name === name) as never);
+      return { name: file.name, bytes: new TextEncoder().encode(JSON.stringify(json)) };
+    });
+
+  it.each([
+    ['normalized', false],
+    ['pixels', false],
+    ['normalized', true],
+    ['pixels', true],
+  ] as const)('%s, transform_input %o: the flag is the other one', SLOW, async (input, on) => {
+    const path = join(GOLDEN, TRANSFORMED);
+    const right = on ? golden : { ...(await goldenOf(path)), activations: new Map() };
+    const files = await graphFor(right, input, { transformInput: on });
+    const cause = await causeOf(files, right);
+    expect(cause).toMatchObject({ id: 'transform-input' });
+    expect(cause?.errorAfter).toBeLessThan(5e-5);
+  });
+
+  it('what was done to the logits and the images', async () => {
+    const files = await graphFor(golden, 'normalized');
+    const [first, second] = [0, golden.numClasses].map((at) =>
+      golden.logits.subarray(at, at + golden.numClasses),
+    );
+    const logits = Float32Array.from([...(second ?? []), ...(first ?? [])]);
+    expect(await causeOf(files, { ...golden, logits })).toMatchObject({ id: 'image-order' });
+    const pixels = golden.shape[2] * golden.shape[3];
+    const bgr = golden.input.map((_, i) => {
+      const channel = Math.floor(i / pixels) % 3;
+      return golden.input[i + (2 - 2 * channel) * pixels] as number;
+    });
+    expect(await causeOf(files, { ...golden, input: bgr })).toMatchObject({ id: 'input-bgr' });
+  });
+
+  it('a node that is not GoogLeNet’s, by its name', SLOW, async () => {
+    const files = await graphFor(golden, 'pixels');
+    const order = edit(files, 'inception4a', ({ input }: { input: string[] }) => {
+      input.splice(0, 2, input[1] as string, input[0] as string);
+    });
+    const cause = await causeOf(order, golden);
+    expect(cause).toMatchObject({ id: 'topology', where: 'inception4a' });
+  });
+
+  it('a weight that is not the checkpoint’s', SLOW, async () => {
+    const files = await graphFor(golden, 'normalized');
+    const spoilt = files.map(({ name, bytes }) => {
+      if (!name.includes('shard3')) return { name, bytes };
+      const changed = bytes.slice();
+      new DataView(changed.buffer).setFloat32(4096, 1000, true);
+      return { name, bytes: changed };
+    });
+    expect(await causeOf(spoilt, golden, BUNDLED)).toMatchObject({ id: 'corrupt-tensor' });
+  });
+
+  it('kernels that are stored in less', SLOW, async () => {
+    const files = await graphFor(golden, 'normalized', { quantization: 'float16' });
+    const strict = { tolerance: { rtol: 5e-5 } };
+    for (const checkpoint of [undefined, BUNDLED]) {
+      const { diagnosis } = await verifyModel(files, golden, { ...strict, checkpoint });
+      expect(diagnosis?.cause).toMatchObject({ id: 'quantized-weights' });
+      expect(diagnosis?.cause?.cure).toMatch(/--rtol 1\.5e-2\.$/);
+    }
+    expect((await verifyModel(files, golden)).passed).toBe(true);
+  });
+
+  it('weights under other names cannot be told', async () => {
+    const files = await graphFor(golden, 'normalized', { transformInput: true });
+    const renamed = files.map((file) => {
+      if (file.name !== 'model.json') return file;
+      const text = new TextDecoder().decode(file.bytes).replaceAll('conv1/kernel', 'first/kernel');
+      return { name: file.name, bytes: new TextEncoder().encode(text) };
+    });
+    const { diagnosis } = await verifyModel(renamed, golden);
+    expect(diagnosis).toMatchObject({
+      cause: null,
+      hints: [expect.stringMatching(/--format layers/)],
+    });
   });
 });
 

@@ -23,7 +23,7 @@ function lineAt(columns: number, name: string, total: number | undefined, receiv
 }
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] });
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
   vi.stubEnv('TERM', 'xterm');
 });
 
@@ -134,14 +134,54 @@ describe('statusLine', () => {
     expect(writes).toEqual([`${CLEAR}webgpu: image 2 of `, `${CLEAR}webgpu: ?[2Jimage 3`, CLEAR]);
   });
 
-  it.each([
-    ['no terminal', false, false],
-    ['quiet', true, true],
-  ])('draws nothing when there is %s', (_, isTTY, quiet) => {
+  it.each([true, false])('says nothing when quiet, on a terminal or not', (isTTY) => {
     const { stream, writes } = fakeStream(isTTY, 80);
-    const line = statusLine(stream, quiet);
+    const line = statusLine(stream, true);
     line.show('webgpu: image 2 of 4 (25 %)');
+    vi.advanceTimersByTime(60_000);
+    line.show('webgpu: image 3 of 4 (50 %)');
     line.clear();
     expect(writes).toEqual([]);
+  });
+
+  it.each([
+    ['a pipe', false, 'xterm'],
+    ['a dumb terminal', true, 'dumb'],
+  ])('tells %s in lines of what takes long, and not of what does not', (_, isTTY, term) => {
+    vi.stubEnv('TERM', term);
+    const { stream, writes } = fakeStream(isTTY, 80);
+    const line = statusLine(stream, false);
+    line.show('image 1');
+    vi.advanceTimersByTime(9000);
+    line.show('image 2');
+    expect(writes).toEqual([]);
+    vi.advanceTimersByTime(900);
+    line.show('image 3');
+    vi.advanceTimersByTime(101);
+    expect(writes).toEqual(['image 3\n']);
+    vi.advanceTimersByTime(5000);
+    line.show('image 4');
+    line.clear();
+    vi.advanceTimersByTime(60_000);
+    expect(writes).toEqual(['image 3\n']);
+  });
+
+  it('tells of a search sooner', () => {
+    const { stream, writes } = fakeStream(false);
+    const line = statusLine(stream, false);
+    line.show('image 1');
+    line.show('looking for the cause: softmax', true);
+    vi.advanceTimersByTime(3001);
+    expect(writes).toEqual(['looking for the cause: softmax\n']);
+  });
+
+  it('goes on telling of one step that takes minutes', () => {
+    const { stream, writes } = fakeStream(false);
+    const line = statusLine(stream, false);
+    line.show('image 1');
+    vi.advanceTimersByTime(10_001 + 60_000);
+    expect(writes).toEqual(['image 1\n', 'image 1\n', 'image 1\n']);
+    line.clear();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -4,13 +4,15 @@ import { QUANTIZATIONS, type Quantization } from '../../src/tfjs/quantize.js';
 import {
   type CheckpointArguments,
   checkpointOptions,
+  type GoldenArguments,
+  goldenOptions,
   type OutputArguments,
   outputOptions,
 } from './options.js';
 
 const SAFETENSORS = 'safetensors';
 
-export interface ConvertArguments extends CheckpointArguments, OutputArguments {
+export interface ConvertArguments extends CheckpointArguments, OutputArguments, GoldenArguments {
   readonly checkpoint: string;
   readonly out: string;
   readonly force: boolean;
@@ -27,7 +29,7 @@ export const convertCommand: CommandModule<object, ConvertArguments> = {
   command: 'convert <checkpoint> <out>',
   describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
   builder: (argv) =>
-    outputOptions(checkpointOptions(argv))
+    goldenOptions(outputOptions(checkpointOptions(argv)))
       .positional('checkpoint', {
         type: 'string',
         demandOption: true,
@@ -76,10 +78,12 @@ export const convertCommand: CommandModule<object, ConvertArguments> = {
       .option('golden', {
         type: 'string',
         requiresArg: true,
-        describe: 'Golden file to measure what each --quantize costs in accuracy',
+        describe:
+          'Write the model only if it gives the logits in this golden file, and show what each --quantize would cost',
       })
       .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
       .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model')
+      .example('$0 convert net.pth out/ --golden golden.pth', 'only if the logits are right')
       .example('$0 convert finetuned.pth finetuned.safetensors', 'for other tools') as never,
   handler: async (args) => {
     const toFile = args.out.endsWith(`.${SAFETENSORS}`);

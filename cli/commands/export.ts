@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32.js';
 import type { Export } from '../../src/export.js';
+import { counted } from '../../src/plural.js';
 import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, printWarnings, shownName, usageError } from '../input.js';
@@ -85,7 +86,7 @@ function print({ file, legacy, json, quiet }: Arguments, exported: Export): void
   } else if (!quiet) {
     const size = `${(bytes.length / 1e6).toFixed(1)} MB`;
     const rows = [
-      `written  ${file}: ${container}, ${size}, ${stateDict.size} tensors, ${dtype}`,
+      `written  ${file}: ${container}, ${size}, ${counted(stateDict.size, 'tensor')}, ${dtype}`,
       `in torch  ${pythonCall(options)}`,
     ];
     process.stdout.write(`${rows.map(printable).join('\n')}\n`);

@@ -61,3 +61,23 @@ export function outputOptions<T>(argv: Argv<T>): Argv<T & OutputArguments> {
       describe: 'Print nothing but errors',
     }) as never;
 }
+
+/** Options of the commands that compare with a golden file. */
+export interface GoldenArguments {
+  readonly allowOtherCheckpoint: boolean;
+  readonly diagnose: boolean;
+}
+
+export function goldenOptions<T>(argv: Argv<T>): Argv<T & GoldenArguments> {
+  return argv
+    .option('allow-other-checkpoint', {
+      type: 'boolean',
+      default: false,
+      describe: 'Accept a golden file that was made from another checkpoint',
+    })
+    .option('diagnose', {
+      type: 'boolean',
+      default: true,
+      describe: 'Look for the cause when parity fails; --no-diagnose leaves it out',
+    }) as never;
+}

@@ -4,11 +4,13 @@ import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/index
 import {
   type CheckpointArguments,
   checkpointOptions,
+  type GoldenArguments,
+  goldenOptions,
   type OutputArguments,
   outputOptions,
 } from './options.js';
 
-export interface VerifyArguments extends CheckpointArguments, OutputArguments {
+export interface VerifyArguments extends CheckpointArguments, OutputArguments, GoldenArguments {
   readonly model: string;
   readonly golden: string;
   readonly backend: string;
@@ -18,16 +20,14 @@ export interface VerifyArguments extends CheckpointArguments, OutputArguments {
   readonly requireGpu: boolean;
   readonly tf32: boolean;
   readonly layers: boolean;
-  readonly diagnose: boolean;
   readonly checkpoint: string | undefined;
-  readonly allowOtherCheckpoint: boolean;
   readonly report: ReportFormat | undefined;
   readonly output: readonly string[];
 }
 
 /** The options of `verify`. */
 export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
-  return outputOptions(checkpointOptions(argv))
+  return goldenOptions(outputOptions(checkpointOptions(argv)))
     .positional('model', {
       type: 'string',
       demandOption: true,
@@ -49,7 +49,8 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
       alias: 'tolerance',
       type: 'number',
       requiresArg: true,
-      describe: "Bound on each image's ‖Δ‖/‖ref‖; default 5e-5 in float32",
+      describe:
+        "Bound on each image's ‖Δ‖/‖ref‖; default 5e-5 in float32, 5e-2 in less or where kernels are stored in less",
     })
     .option('atol', {
       type: 'number',
@@ -76,20 +77,10 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
       default: false,
       describe: 'Print every layer that the golden file holds',
     })
-    .option('diagnose', {
-      type: 'boolean',
-      default: true,
-      describe: 'Look for the cause when parity fails',
-    })
     .option('checkpoint', {
       type: 'string',
       requiresArg: true,
       describe: 'The checkpoint of a converted folder, which lets more causes be found',
-    })
-    .option('allow-other-checkpoint', {
-      type: 'boolean',
-      default: false,
-      describe: 'Accept a golden file that was made from another checkpoint',
     })
     .option('report', {
       choices: REPORT_FORMATS,

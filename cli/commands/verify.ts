@@ -1,13 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
 import type { Golden } from '../../src/verify/golden.js';
-import type { Verification, VerifyProgress } from '../../src/verify/index.js';
+import type { Verification } from '../../src/verify/index.js';
 import { readGoldenFile } from '../golden-file.js';
-import { importPackage, packageVersion } from '../import-package.js';
 import { inFile, printWarnings, readInput, shownName, usageError } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';
-import { nvidiaGPUs } from '../nvidia.js';
-import { statusLine } from '../progress.js';
+import { runVerification, withStatus } from '../run-verification.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
 export const verifyCommand: CommandModule<object, VerifyArguments> = {
@@ -22,7 +20,10 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     const targets = reportTargets(format, args.output, args.quiet);
     const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const golden = await readGoldenFile(args.golden, quiet);
-    const { warnings, ...model } = await readBoth({ ...args, quiet }, golden);
+    const { warnings: remarks, ...model } = await readBoth({ ...args, quiet }, golden);
+    const { contradictions } = await import('../../src/verify/fits.js');
+    const { readProvenance } = await import('../../src/tfjs/load.js');
+    const warnings = [...remarks, ...contradictions(readProvenance(model.files), golden)];
     if (!quiet) printWarnings(warnings);
     const verification = await run(args, backends, model, golden);
     await deliver(verification, targets, { layers: args.layers, warnings });
@@ -54,7 +55,7 @@ async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFil
   const imageSize = golden.shape[2];
   const { checkImageSize } = await import('../../src/googlenet/model.js');
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
-  const model = await readModel(args, imageSize);
+  const model = await readModel(args, { imageSize, golden });
   if (model.checkpoint !== undefined || args.checkpoint === undefined) return model;
   const { bytes } = await readInput(args.checkpoint, args.quiet);
   return { ...model, checkpoint: bytes };
@@ -66,33 +67,19 @@ async function run(
   { files, checkpoint }: Omit<ModelFiles, 'warnings'>,
   golden: Golden,
 ): Promise<Verification> {
-  // Keeps TensorFlow.js from advertising its other packages on stderr.
-  const { enableProdMode } = await import('@tensorflow/tfjs-core');
-  enableProdMode();
-  const { verifyModel } = await import('../../src/verify/index.js');
   const { rtol, atol, top1, requireGpu, tf32, diagnose, allowOtherCheckpoint } = args;
-  const status = statusLine(process.stderr, args.quiet);
-  try {
-    return await inFile(`${shownName(args.model)} and ${shownName(args.golden)}`, () =>
-      verifyModel(files, golden, {
-        backends,
-        tolerance: { rtol, atol, top1 },
-        checkpoint,
-        requireGpu,
-        tf32,
-        diagnose,
-        allowOtherCheckpoint,
-        modelName: shownName(args.model),
-        goldenName: shownName(args.golden),
-        runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
-        importPackage,
-        packageVersion,
-        nvidiaGPUs,
-        onProgress: ({ backend, step, done }: VerifyProgress) =>
-          status.show(`${backend}: ${step} (${Math.floor(done * 100)} %)`),
-      }),
-    );
-  } finally {
-    status.clear();
-  }
+  const options = {
+    backends,
+    tolerance: { rtol, atol, top1 },
+    checkpoint,
+    requireGpu,
+    tf32,
+    diagnose,
+    allowOtherCheckpoint,
+    modelName: shownName(args.model),
+    goldenName: shownName(args.golden),
+  };
+  return inFile(`${shownName(args.model)} and ${shownName(args.golden)}`, () =>
+    withStatus(args.quiet, (status) => runVerification(files, golden, options, status)),
+  );
 }

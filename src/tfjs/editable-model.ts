@@ -87,7 +87,13 @@ export function readWeight(
 
 /** How the model's kernels are stored, where that is not float32. */
 export function quantizationOf({ rest }: EditableModel): Quantization | undefined {
-  const specs = rest.weightsManifest.flatMap((group) => group.weights);
+  return quantizationIn(rest.weightsManifest.flatMap((group) => group.weights));
+}
+
+/** The same of a weights manifest. */
+export function quantizationIn(
+  specs: readonly io.WeightsManifestEntry[],
+): Quantization | undefined {
   return specs.find(({ quantization }) => quantization !== undefined)?.quantization?.dtype;
 }
 

@@ -7,9 +7,11 @@ import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
 import { isGraph } from '../tfjs/load.js';
+import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
+import { asGraph } from './causes/graph.js';
 import { inputPairs, inputSuspects } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
 import { logitsSuspects } from './causes/logits.js';
@@ -22,9 +24,10 @@ import { trainingMode } from './causes/training.js';
 import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
+import { type Graph, openGraph } from './graph.js';
 import type { BackendResult, VerifyOptions } from './index.js';
 import { Laboratory, type Weights } from './laboratory.js';
-import { DEFAULT_RTOL } from './tolerance.js';
+import { defaultRtol, rtolThatPasses } from './tolerance.js';
 
 /** A failed parity check, and what is known about it. */
 export interface Failure {
@@ -53,7 +56,7 @@ const LINEUPS: readonly Lineup[] = [
 ];
 
 const GRAPH =
-  'Causes are looked for in layers models, which can be run otherwise: convert with --format layers and verify that.';
+  "The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with --format layers and verify that.";
 
 /**
  * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:
@@ -63,9 +66,10 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   const { failing } = failure;
   const known = nearTie(failing) ?? roundingAlone(failing);
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
-  if (isGraph(failure.files)) return { cause: null, attempts: [], hints: [GRAPH] };
   try {
-    return await search(failure);
+    const graph = isGraph(failure.files) ? openGraph(failure.files) : undefined;
+    if (graph === null) return { cause: null, attempts: [], hints: [GRAPH] };
+    return await search({ ...failure, files: graph?.layers ?? failure.files }, graph);
   } catch (error) {
     // A model that nobody here wrote may be unlike anything expected; the verdict stands all the same.
     const reason = error instanceof Error ? error.message : String(error);
@@ -73,15 +77,15 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   }
 }
 
-async function search(failure: Failure): Promise<Diagnosis> {
+async function search(failure: Failure, graph: Graph | undefined): Promise<Diagnosis> {
   const { failing, options, golden } = failure;
   const backend = await prepareBackend('wasm', options);
-  const goal = Math.max(options.tolerance?.rtol ?? 0, DEFAULT_RTOL.float32);
+  const goal = Math.max(options.tolerance?.rtol ?? 0, defaultRtol('float32', failing.stored));
   try {
     const checkpoint = await readWeights(options.checkpoint, failure.provenance);
     const lab = new Laboratory(failure.files, golden, goal, failing.layers, checkpoint);
     try {
-      return await interrogate(lab, failure);
+      return await interrogate(lab, failure, graph);
     } finally {
       lab.dispose();
     }
@@ -107,16 +111,22 @@ async function readWeights(
   return { stateDict: candidate.stateDict, branch3Kernel };
 }
 
-async function interrogate(lab: Laboratory, { failing, options }: Failure): Promise<Diagnosis> {
+async function interrogate(
+  lab: Laboratory,
+  { failing, options }: Failure,
+  graph: Graph | undefined,
+): Promise<Diagnosis> {
   const attempts: Attempt[] = [];
   const before = worstError(failing);
-  for (const lineup of [asItIs(failing), ...LINEUPS]) {
+  const first = graph === undefined ? asItIs(failing) : asGraph(failing, graph);
+  for (const lineup of [first, ...LINEUPS]) {
     for (const suspect of lineup(lab)) {
       options.onProgress?.({
         backend: failing.backend.name,
         step: `looking for the cause: ${suspect.description}`,
         done: 1,
       });
+      await breathe();
       const finding = await measure(lab, suspect, before);
       attempts.push({ id: suspect.id, description: suspect.description, error: finding.error });
       if (closesGap(finding, before, lab.goal)) {
@@ -150,7 +160,7 @@ function toCause(suspect: Suspect, finding: Finding, before: number): Cause {
   return {
     id: suspect.id,
     summary: finding.summary ?? suspect.summary,
-    cure: suspect.cure,
+    cure: finding.cure ?? suspect.cure,
     where: finding.where ?? suspect.where ?? null,
     errorBefore: before,
     errorAfter: finding.error,
@@ -180,7 +190,7 @@ function hints(
     ...(quantizationOf(lab.model) === undefined
       ? []
       : [
-          `The model's kernels are stored as ${quantizationOf(lab.model)}, which costs accuracy: convert without --quantize, or pass the error that you accept as --rtol.`,
+          `The model's kernels are stored as ${quantizationOf(lab.model)}, which costs accuracy: convert without --quantize${Number.isFinite(before) ? `, or accept the error with --rtol ${rtolThatPasses(before)}` : ''}.`,
         ]),
     ...(lab.checkpoint === null
       ? [

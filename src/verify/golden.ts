@@ -1,8 +1,10 @@
 import { toFloat32 } from '../checkpoint/float32.js';
 import { type Checkpoint, type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
+import { OpaqueObject } from '../checkpoint/inert.js';
 import { readFlag } from '../checkpoint/safetensors.js';
 import { checkUnfolded, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
+import { counted } from '../plural.js';
 
 /** Inputs, and the logits that PyTorch gave for them. */
 export interface Golden {
@@ -40,8 +42,11 @@ export interface GoldenProvenance {
 const HINT =
   'make one with golden/capture.py, or in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
 
-function bad(message: string): Pth2tfjsError {
-  return new Pth2tfjsError('golden', `the golden file ${message}`, { hint: HINT });
+const TRAINING_HINT =
+  'put it in eval mode and save again, in Python: torch.save({"input": x, "logits": model.eval()(x)}, "golden.pth")';
+
+function bad(message: string, hint = HINT): Pth2tfjsError {
+  return new Pth2tfjsError('golden', `the golden file ${message}`, { hint });
 }
 
 /**
@@ -49,13 +54,18 @@ function bad(message: string): Pth2tfjsError {
  * in NCHW and `y` what the model gave in eval mode; optionally with `"activations"`, the outputs of
  * modules by their names, and `"provenance"`, as `golden/capture.py` writes them. Any container, gzipped
  * or not; in safetensors, which is flat, a module's output is called `activations.<name>`, and the
- * metadata is the provenance, flags as `true` and `false`.
+ * metadata is the provenance, flags as `true` and `false`. Where a tensor's place is taken by what holds
+ * it alone, such as a `ModelOutput` of Hugging Face, the tensor is taken.
  * @throws Pth2tfjsError `golden` when it holds something else, and as `readCheckpoint` does.
  */
 export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): Promise<Golden> {
-  const value = asDict(await readCheckpoint(bytes, options));
+  return parseGolden(await readCheckpoint(bytes, options));
+}
+
+/** The same of a file that has been read. */
+export function parseGolden(checkpoint: Checkpoint): Golden {
+  const value = asDict(checkpoint);
   const input = tensorAt(value, 'input');
-  const logits = tensorAt(value, 'logits');
   const [images, channels, height, width] = input.shape;
   if (input.shape.length !== 4 || channels !== 3 || images === 0) {
     throw bad(`has an input of shape [${input.shape}]; it must be [images, 3, height, width]`);
@@ -63,14 +73,15 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
   if (height !== width) {
     throw bad(`has images of ${height}x${width}; the model takes square ones`);
   }
+  const logits = tensorAt(value, 'logits', images);
   const [rows, numClasses] = logits.shape;
   if (logits.shape.length !== 2 || rows !== images || numClasses === 0) {
     throw bad(
-      `has logits of shape [${logits.shape}] for ${images} images; they must be [${images}, classes]`,
+      `has logits of shape [${logits.shape}] for ${counted(images as number, 'image')}; they must be [${images}, classes]`,
     );
   }
   checkUnfolded([input, logits, ...viewsIn(value.get('activations'))]);
-  const golden: Golden = {
+  return {
     input: finite(toFloat32(input), 'input'),
     shape: [images as number, 3, height as number, width as number],
     logits: finite(toFloat32(logits), 'logits'),
@@ -78,12 +89,11 @@ export async function readGolden(bytes: Uint8Array, options: ReadOptions = {}): 
     activations: readActivations(value, images as number),
     provenance: readProvenance(value.get('provenance')),
   };
-  return golden;
 }
 
 /** The file as `torch.save` would have it. */
 function asDict({ container, value, metadata }: Checkpoint): ReadonlyMap<unknown, unknown> {
-  if (!(value instanceof Map)) throw bad('is no dict');
+  if (!(value instanceof Map)) throw isTrainingOutput(value) ? trainingMode('is') : noDict(value);
   if (container.format !== 'safetensors') return value;
   const tensors = [...(value as ReadonlyMap<string, TensorView>)];
   const nested = tensors.filter(([name]) => name.startsWith(ACTIVATIONS));
@@ -112,7 +122,7 @@ function readActivations(value: ReadonlyMap<unknown, unknown>, images: number) {
     const { shape } = tensor;
     if (shape.length < 2 || shape[0] !== images) {
       throw bad(
-        `has '${key}' of shape [${shape}]; its first dimension must be the ${images} images`,
+        `has '${key}' of shape [${shape}]; its first dimension must be that of the input, ${images}`,
       );
     }
     activations.set(String(name), { shape, data: finite(toFloat32(tensor), key) });
@@ -141,11 +151,68 @@ function readProvenance(found: unknown): GoldenProvenance | null {
   };
 }
 
-function tensorAt(value: ReadonlyMap<unknown, unknown>, key: string): TensorView {
-  const tensor = value.get(key);
-  if (tensor instanceof TensorView) return tensor;
+function noDict(value: unknown): Pth2tfjsError {
+  if (value instanceof TensorView) return bad('is a tensor alone, not a dict of input and logits');
+  if (Array.isArray(value)) return bad(`is a list of ${counted(value.length, 'item')}, not a dict`);
+  return bad('is no dict');
+}
+
+function tensorAt(
+  value: ReadonlyMap<unknown, unknown>,
+  key: 'input' | 'logits',
+  images?: number,
+): TensorView {
+  const found = value.get(key);
+  if (found instanceof TensorView) return found;
+  if (isTrainingOutput(found, images)) throw trainingMode(`has in '${key}'`);
+  const [tensor, ...more] = heldTensors(found);
+  if (tensor !== undefined && more.length === 0) return tensor;
+  if (found !== undefined && found !== null)
+    throw bad(`has ${describe(found)} in '${key}', not a tensor`);
   const keys = [...value.keys()].slice(0, 5).map(String).join(', ');
   throw bad(`has no tensor '${key}'; its keys are: ${keys || 'none'}`);
+}
+
+/**
+ * Whether this is what the network returns in training mode alone: `GoogLeNetOutputs(logits, aux_logits2,
+ * aux_logits1)`, or the same as a tuple or a dict. Source: torchvision/models/googlenet.py.
+ */
+function isTrainingOutput(value: unknown, images?: number): boolean {
+  if (value instanceof OpaqueObject) return /GoogLeNetOutputs$/.test(value.global);
+  if (value instanceof Map) return [...value.keys()].some((key) => /^aux/.test(String(key)));
+  // A list of single images' logits is no such thing.
+  const isRows = (each: unknown) =>
+    each instanceof TensorView &&
+    each.shape.length === 2 &&
+    each.shape[0] === (images ?? each.shape[0]);
+  return Array.isArray(value) && value.length === 3 && value.every(isRows);
+}
+
+/** @param where such as `has in 'logits'` */
+function trainingMode(where: string): Pth2tfjsError {
+  return bad(
+    `${where} what GoogLeNet gives in training mode alone, logits and those of the auxiliary heads: the model was not put in eval mode`,
+    TRAINING_HINT,
+  );
+}
+
+/** The tensors that an object, a list or a dict holds itself. */
+function heldTensors(value: unknown): TensorView[] {
+  const items =
+    value instanceof OpaqueObject ? [...value.args, ...itemsOf(value.state)] : itemsOf(value);
+  return [...new Set(items.filter((item) => item instanceof TensorView))];
+}
+
+function itemsOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  return value instanceof Map ? [...value.values()] : [];
+}
+
+function describe(value: unknown): string {
+  const held = counted(heldTensors(value).length, 'tensor');
+  if (value instanceof OpaqueObject) return `an object of the class ${value.global} with ${held}`;
+  if (value instanceof Map) return `a dict with ${held}`;
+  return Array.isArray(value) ? `a list with ${held}` : `a ${typeof value}`;
 }
 
 function finite(values: Float32Array, key: string): Float32Array {

@@ -1,5 +1,4 @@
 import { Pth2tfjsError } from '../errors.js';
-import { findNonPixel } from '../googlenet/preprocess.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import {
@@ -8,14 +7,18 @@ import {
   type BackendOptions,
   prepareBackend,
 } from '../tfjs/backends.js';
-import { type LoadedModel, loadModel, readProvenance } from '../tfjs/load.js';
+import { quantizationIn } from '../tfjs/editable-model.js';
+import { type LoadedModel, loadModel, readFiles, readProvenance } from '../tfjs/load.js';
+import type { Quantization } from '../tfjs/quantize.js';
 import { VERSION } from '../version.js';
+import { breathe } from './breathe.js';
 import { type Comparison, compareLogits } from './compare.js';
 import { diagnose } from './diagnose.js';
 import type { Diagnosis } from './diagnosis.js';
-import { batchNHWC, type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
+import { checkFits, checkSameCheckpoint } from './fits.js';
+import { type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
 import { compareLayers, type LayerReport } from './layers.js';
-import { DEFAULT_RTOL, type ToleranceOptions, toleranceFor } from './tolerance.js';
+import { defaultRtol, type ToleranceOptions, toleranceFor } from './tolerance.js';
 
 export interface VerifyOptions extends BackendOptions {
   /** Run one after the other; default `['wasm']`. */
@@ -43,6 +46,8 @@ export interface VerifyProgress {
   readonly step: string;
   /** Share of this backend's work that is done, 0 to 1. */
   readonly done: number;
+  /** Whether all is measured, and the cause of a failure is being looked for. */
+  readonly diagnosing?: boolean;
 }
 
 /** What was compared with what, on what, and how it came out. */
@@ -71,6 +76,8 @@ export interface BackendResult {
   readonly comparison: Comparison;
   /** Layer by layer; null where the golden file holds no activations. */
   readonly layers: LayerReport | null;
+  /** How the model's kernels are stored, where that is in less than float32. */
+  readonly stored?: Quantization;
   /** `[images, numClasses]`, row-major. */
   readonly logits: Float32Array;
   /** Wall time of one image in the median, in milliseconds; the first pays for the warm-up. */
@@ -92,7 +99,7 @@ export async function verifyModel(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const provenance = readProvenance(files);
-  if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden.provenance);
+  if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
   const results: BackendResult[] = [];
   for (const name of options.backends ?? ['wasm']) {
     results.push(await onBackend(name, files, golden, options));
@@ -102,7 +109,7 @@ export async function verifyModel(
   const diagnosis =
     failing === undefined || options.diagnose === false
       ? null
-      : await diagnose({ files, golden, failing, options, provenance });
+      : await diagnose({ files, golden, failing, options: whileDiagnosing(options), provenance });
   const { modelName = 'model', goldenName = 'golden', runtime = '' } = options;
   return {
     model: modelName,
@@ -117,16 +124,9 @@ export async function verifyModel(
   };
 }
 
-/** A golden file says nothing about a model that was made from other weights. */
-function checkSameCheckpoint(model: Provenance | null, golden: GoldenProvenance | null): void {
-  const [ours, theirs] = [model?.source?.sha256, golden?.checkpointSha256];
-  if (!ours || !theirs || [ours, model?.source?.origin?.sha256].includes(theirs)) return;
-  const name = golden?.checkpoint ? `${golden.checkpoint}, ` : '';
-  throw new Pth2tfjsError(
-    'golden',
-    `the golden file was made from another checkpoint (${name}SHA-256 ${theirs}) than the model (${ours})`,
-    { hint: 'capture it from the same checkpoint, or pass --allow-other-checkpoint' },
-  );
+function whileDiagnosing(options: VerifyOptions): VerifyOptions {
+  const { onProgress } = options;
+  return { ...options, onProgress: (progress) => onProgress?.({ ...progress, diagnosing: true }) };
 }
 
 async function onBackend(
@@ -140,8 +140,9 @@ async function onBackend(
   try {
     if (options.requireGpu) requireGpu(backend.info);
     const model = await loadModel(files);
+    const stored = quantizationIn(readFiles(files).specs);
     try {
-      return await runBackend(model, backend.info, golden, options);
+      return await runBackend(model, { info: backend.info, stored }, golden, options);
     } finally {
       model.dispose();
     }
@@ -165,7 +166,10 @@ function requireGpu({ name, device, driver, hardware }: BackendInfo): void {
 
 async function runBackend(
   model: LoadedModel,
-  backend: BackendInfo,
+  {
+    info: backend,
+    stored,
+  }: { readonly info: BackendInfo; readonly stored: Quantization | undefined },
   golden: Golden,
   options: VerifyOptions,
 ): Promise<BackendResult> {
@@ -179,12 +183,13 @@ async function runBackend(
   const times: number[] = [];
   for (let image = 0; image < images; image++) {
     report(`image ${image + 1} of ${images}`, image);
+    await breathe();
     const started = performance.now();
     logits.set(await model.predict(imageNHWC(golden, image)), image * golden.numClasses);
     times.push(performance.now() - started);
   }
-  const tolerance = toleranceFor(backend.precision, options.tolerance ?? {});
-  const bound = tolerance.rtol ?? DEFAULT_RTOL[backend.precision];
+  const tolerance = toleranceFor(backend.precision, options.tolerance ?? {}, stored);
+  const bound = tolerance.rtol ?? defaultRtol(backend.precision, stored);
   const layers = withLayers
     ? await compareLayers(model, golden, bound, (layer) => report(`layer ${layer}`, images))
     : null;
@@ -192,37 +197,10 @@ async function runBackend(
     backend,
     comparison: compareLogits(golden.logits, logits, golden.numClasses, tolerance),
     layers,
+    ...(stored === undefined ? {} : { stored }),
     logits,
     millisecondsPerImage: median(times),
   };
-}
-
-function checkFits(model: LoadedModel, golden: Golden): void {
-  const { shape, numClasses } = golden;
-  const [, height, width] = model.inputShape;
-  if (shape[2] !== height || shape[3] !== width) {
-    throw mismatch(
-      `holds images of ${shape[2]}x${shape[3]}, the model takes ${height}x${width}`,
-      `convert again with --image-size ${shape[2]}`,
-    );
-  }
-  if (numClasses !== model.numClasses) {
-    throw mismatch(
-      `holds logits of ${numClasses} classes, the model gives ${model.numClasses}`,
-      'pass the golden file that belongs to this checkpoint',
-    );
-  }
-  const odd = model.input === 'pixels' ? findNonPixel(batchNHWC(golden)) : undefined;
-  if (odd !== undefined) {
-    throw mismatch(
-      `holds ${odd} in its input, which no normalised 8-bit pixel gives, and the model takes pixels`,
-      'capture it from images, or verify a model that was converted with --input normalized',
-    );
-  }
-}
-
-function mismatch(message: string, hint: string): Pth2tfjsError {
-  return new Pth2tfjsError('golden', `the golden file ${message}`, { hint });
 }
 
 function median(values: readonly number[]): number {

@@ -1,8 +1,9 @@
 import { type ConvertOptions, convertCheckpoint } from '../convert.js';
 import { isPth2tfjsError } from '../errors.js';
+import type { NamedBytes } from '../tfjs/artifacts.js';
 import { QUANTIZATIONS, type Quantization } from '../tfjs/quantize.js';
 import type { Golden } from './golden.js';
-import { type VerifyOptions, verifyModel } from './index.js';
+import { type Verification, type VerifyOptions, verifyModel } from './index.js';
 
 /** What storing the weights in one way costs and saves. */
 export interface QuantizationTrial {
@@ -16,9 +17,26 @@ export interface QuantizationTrial {
   readonly images: number;
 }
 
+/** What a verification tells of a model that is stored so. */
+export function trialOf(
+  stored: QuantizationTrial['stored'],
+  files: readonly NamedBytes[],
+  { results }: Verification,
+): QuantizationTrial {
+  const images = results[0]?.comparison.images ?? [];
+  return {
+    stored,
+    bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
+    error: results[0]?.comparison.required.rtol ?? NaN,
+    top1Changes: images.filter(({ top5 }) => top5.expected[0] !== top5.actual[0]).length,
+    images: images.length,
+  };
+}
+
 /**
  * Converts a checkpoint in every way of storing the weights, and compares each with PyTorch. Ways that
  * cannot hold these weights are left out.
+ * @param measured trials that need not be made again
  * @throws Pth2tfjsError as `convertCheckpoint` and `verifyModel` do
  */
 export async function compareQuantizations(
@@ -26,25 +44,28 @@ export async function compareQuantizations(
   golden: Golden,
   convert: ConvertOptions,
   verify: VerifyOptions = {},
+  measured: readonly QuantizationTrial[] = [],
 ): Promise<readonly QuantizationTrial[]> {
+  // Layer by layer it would take twice as long, for nothing that is shown.
+  const logitsOnly = { ...golden, activations: new Map() };
   const trials: QuantizationTrial[] = [];
   for (const quantization of [undefined, ...QUANTIZATIONS]) {
+    const stored = quantization ?? 'float32';
+    const known = measured.find((trial) => trial.stored === stored);
     try {
-      const { files } = await convertCheckpoint(checkpoint, { ...convert, quantization });
-      // Layer by layer it would take twice as long, for nothing that is shown.
-      const logitsOnly = { ...golden, activations: new Map() };
-      const { results } = await verifyModel(files, logitsOnly, { ...verify, diagnose: false });
-      const images = results[0]?.comparison.images ?? [];
-      trials.push({
-        stored: quantization ?? 'float32',
-        bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
-        error: results[0]?.comparison.required.rtol ?? NaN,
-        top1Changes: images.filter(({ top5 }) => top5.expected[0] !== top5.actual[0]).length,
-        images: images.length,
-      });
+      trials.push(known ?? (await measure({ ...convert, quantization }, stored)));
     } catch (error) {
       if (!isPth2tfjsError(error) || error.code !== 'unsupported') throw error;
     }
   }
   return trials;
+
+  async function measure(options: ConvertOptions, stored: QuantizationTrial['stored']) {
+    const { files } = await convertCheckpoint(checkpoint, options);
+    return trialOf(
+      stored,
+      files,
+      await verifyModel(files, logitsOnly, { ...verify, diagnose: false }),
+    );
+  }
 }

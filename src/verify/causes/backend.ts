@@ -1,10 +1,10 @@
 import type { Cause } from '../diagnosis.js';
 import type { BackendResult } from '../index.js';
-import { DEFAULT_RTOL } from '../tolerance.js';
+import { DEFAULT_RTOL, rtolThatPasses } from '../tolerance.js';
 import type { Lineup } from './suspect.js';
 
 /** The model as it is, on the backend that is known to compute in plain float32. */
-export function asItIs({ backend }: BackendResult): Lineup {
+export function asItIs({ backend, comparison }: BackendResult): Lineup {
   return function* () {
     if (backend.name === 'wasm' || backend.name === 'cpu') return;
     const tf32 = backend.precision === 'tf32';
@@ -15,7 +15,7 @@ export function asItIs({ backend }: BackendResult): Lineup {
         ? `the backend ${backend.name} computes in TF32, which rounds to 10 bits`
         : `the model is right, and the backend ${backend.name} (${backend.device}) computes otherwise than wasm`,
       cure: tf32
-        ? 'Leave --tf32 away, or allow for it with --rtol.'
+        ? `Leave --tf32 away, or allow for it with --rtol ${rtolThatPasses(comparison.required.rtol)}.`
         : 'Use another backend, or another driver; the model needs no change.',
       variation: {},
     };
@@ -29,7 +29,7 @@ export function roundingAlone({ comparison, backend }: BackendResult): Cause | u
   return {
     id: 'tolerance-too-tight',
     summary: `nothing but rounding in ${backend.precision}, and a tolerance tighter than that`,
-    cure: `Leave the tolerance at its default, or pass at least --rtol ${comparison.required.rtol.toExponential(1)}.`,
+    cure: `Leave the tolerance at its default, or pass at least --rtol ${rtolThatPasses(rtol)}.`,
     where: null,
     errorBefore: rtol,
     errorAfter: rtol,

@@ -1,6 +1,7 @@
 import { toFloat32 } from '../../checkpoint/float32.js';
 import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
 import { batchNormWith } from '../../googlenet/weights.js';
+import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
@@ -45,7 +46,7 @@ function asLayout(
   );
   if (layout === undefined) return undefined;
   const [only] = names;
-  const what = names.length === 1 ? (only as string) : `${names.length} kernels`;
+  const what = names.length === 1 ? (only as string) : counted(names.length, 'kernel');
   return {
     id: 'kernel-layout',
     where: names.length === 1 ? only : undefined,
@@ -64,11 +65,11 @@ function asRounding(
     ),
   );
   if (rounding === undefined) return undefined;
-  const what = right.size === 1 ? ([...right.keys()][0] as string) : `${right.size} weights`;
+  const what = right.size === 1 ? ([...right.keys()][0] as string) : counted(right.size, 'weight');
   return {
     id: `precision-${rounding.name}`,
     summary: `the model has ${what} rounded to ${rounding.name}`,
-    cure: `Convert again without quantising the weights, or allow for ${rounding.name} with --rtol.`,
+    cure: `Convert again without quantising the weights, or accept it: the report says which --rtol would pass.`,
   };
 }
 
@@ -166,5 +167,6 @@ function asCorruption(names: readonly string[], total: number): Story {
 }
 
 export function sameValues(a: Float32Array, b: Float32Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+  const same = (x: number, y: number) => x === y || (Number.isNaN(x) && Number.isNaN(y));
+  return a.length === b.length && a.every((value, i) => same(value, b[i] as number));
 }

@@ -29,6 +29,7 @@ export interface Finding {
   /** More than the suspect itself knew beforehand. */
   readonly where?: string;
   readonly summary?: string;
+  readonly cure?: string;
 }
 
 /** Suspects of one kind, in the order in which to try them. */

@@ -1,7 +1,9 @@
 import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
+import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding } from '../rounding.js';
+import { rtolThatPasses } from '../tolerance.js';
 import { explainChange, sameValues } from './changed-weights.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 
@@ -43,7 +45,7 @@ function notFinite(
     id: one ? 'corrupt-tensor' : 'weights-not-finite',
     where: one ? name : undefined,
     description: 'weights that are no number taken as 0',
-    summary: `the model's ${name}${one ? '' : ` and ${broken.length - 1} other weights`} ${one ? 'holds' : 'hold'} values that are infinite or no number`,
+    summary: `the model's ${name}${one ? '' : ` and ${counted(broken.length - 1, 'other weight')}`} ${one ? 'holds' : 'hold'} values that are infinite or no number`,
     cure,
     measure: async (lab) => ({
       error: await lab.error({ model: withWeights(lab.model, zeroed) }),
@@ -96,8 +98,12 @@ function* roundedWeights({ model }: Laboratory, rounding: Rounding): Iterable<Su
     id: `precision-${rounding.name}`,
     description: `weights that are all ${rounding.name} numbers`,
     summary: `the model's weights were rounded to ${rounding.name}`,
-    cure: `Convert again without quantising the weights, or allow for ${rounding.name} with --rtol.`,
+    cure: 'Convert again without quantising the weights.',
     // What was rounded away is lost, so there is nothing to run: only larger faults are ruled out.
-    measure: async (_lab, before) => ({ error: before, convicted: before < 0.1 }),
+    measure: async (_lab, before) => ({
+      error: before,
+      convicted: before < 0.1,
+      cure: `Convert again without quantising the weights, or accept the error: --rtol ${rtolThatPasses(before)}.`,
+    }),
   };
 }

@@ -1,7 +1,7 @@
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { BackendResult, Verification } from '../index.js';
 import type { LayerComparison, LayerReport } from '../layers.js';
-import { DEFAULT_RTOL } from '../tolerance.js';
+import { defaultRtol } from '../tolerance.js';
 
 /** A backend's result whose golden file holds activations. */
 export type LayeredResult = BackendResult & { readonly layers: LayerReport };
@@ -17,8 +17,8 @@ export function firstJump({ layers }: BackendResult): LayerComparison | undefine
 }
 
 /** The bound on a layer's relative error beyond which it counts as off. */
-export function layerBound({ backend, comparison }: BackendResult): number {
-  return comparison.tolerance.rtol ?? DEFAULT_RTOL[backend.precision];
+export function layerBound({ backend, comparison, stored }: BackendResult): number {
+  return comparison.tolerance.rtol ?? defaultRtol(backend.precision, stored);
 }
 
 /** How many of the leading classes stand at the same rank. */

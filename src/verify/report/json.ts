@@ -41,10 +41,11 @@ export function formatJSON(
     golden,
     provenance,
     numClasses: expected.numClasses,
-    results: results.map(({ backend, comparison, layers, millisecondsPerImage }) => ({
+    results: results.map(({ backend, comparison, layers, stored, millisecondsPerImage }) => ({
       backend,
       comparison,
       layers,
+      ...(stored === undefined ? {} : { stored }),
       millisecondsPerImage,
     })),
     diagnosis,

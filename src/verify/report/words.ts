@@ -1,3 +1,4 @@
+import { counted } from '../../plural.js';
 import type { Provenance } from '../../provenance.js';
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { Cause } from '../diagnosis.js';
@@ -56,7 +57,7 @@ export function verdict({ results, passed, diagnosis }: Verification): string {
 /** Backends that share a tolerance are named together. */
 function passSentence(results: readonly BackendResult[]): string {
   const count = results[0]?.comparison.images.length ?? 0;
-  const images = `${count} image${count === 1 ? '' : 's'}`;
+  const images = counted(count, 'image');
   const groups = new Map<string, string[]>();
   for (const { backend, comparison } of results) {
     const tolerance = bounds(comparison.tolerance);
@@ -134,6 +135,7 @@ export type Pairs = readonly (readonly [label: string, text: string])[];
 export function environment(verification: Verification): Pairs {
   const { model, golden, tool, runtime, provenance } = verification;
   const source = provenance.model?.source;
+  const stored = verification.results[0]?.stored;
   const captured = provenance.golden;
   const libraries = Object.entries({ torch: captured?.torch, torchvision: captured?.torchvision });
   const flag = (value: boolean) => (value ? 'transform_input on' : 'transform_input off');
@@ -146,6 +148,7 @@ export function environment(verification: Verification): Pairs {
         source === null && 'trained since it was converted',
         hash(source?.sha256),
         provenance.model && kind(provenance.model),
+        stored && `kernels stored as ${stored}`,
         provenance.model && flag(provenance.model.transformInput),
       ]),
     ],
@@ -181,7 +184,9 @@ function list(parts: readonly (string | false | null | undefined)[]): string {
 /** The likely cause and its cure. */
 export function causeSentence({ summary, where, cure, ...errors }: Cause): string {
   const place = where === null || summary.includes(where) ? '' : `, at ${where}`;
-  const gap = `error ${exponent(errors.errorBefore)} -> ${exponent(errors.errorAfter)}`;
+  const [before, after] = [exponent(errors.errorBefore), exponent(errors.errorAfter)];
+  const closed = errors.errorAfter < errors.errorBefore;
+  const gap = `error ${before}${closed ? ` -> ${after}` : ''}`;
   return `Likely cause: ${summary}${place} (${gap}). ${cure}`;
 }
 

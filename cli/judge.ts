@@ -1,0 +1,127 @@
+import type { Conversion, ConvertOptions } from '../src/convert.js';
+import { Pth2tfjsError } from '../src/errors.js';
+import type { ConvertedProvenance } from '../src/provenance.js';
+import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { Golden } from '../src/verify/golden.js';
+import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
+import type { QuantizationTrial } from '../src/verify/quantizations.js';
+import type { ConvertArguments } from './commands/convert.js';
+import { inFile } from './input.js';
+import { readModelDirectory } from './model-directory.js';
+import type { StatusLine } from './progress.js';
+import { runVerification, showProgress } from './run-verification.js';
+
+/** A conversion that is to be judged, and what it is to be judged by. */
+export interface Trial {
+  readonly args: ConvertArguments & { readonly golden: string };
+  readonly golden: Golden;
+  readonly checkpoint: Uint8Array;
+  readonly options: ConvertOptions;
+  readonly conversion: Conversion;
+  /** Where it is shown what a long run is at. */
+  readonly status: StatusLine;
+}
+
+/** How a converted model did. */
+export interface Judgement {
+  /** Bound on an image's relative error in float32, and the largest that was measured. */
+  readonly bound: number;
+  readonly float32: QuantizationTrial;
+  /** As it lies on the disk; the same where that is float32. */
+  readonly written: QuantizationTrial;
+  /** What each way of storing it costs; absent for a trainable model, which is not stored otherwise. */
+  readonly trials?: readonly QuantizationTrial[];
+}
+
+/**
+ * Refuses a golden file that tells nothing about a model, before anything is run or written.
+ * @throws Pth2tfjsError `golden`
+ */
+export async function checkGolden(
+  { name, golden }: { readonly name: string; readonly golden: Golden },
+  provenance: ConvertedProvenance,
+  allowOtherCheckpoint: boolean,
+): Promise<void> {
+  const { checkFits, checkSameCheckpoint } = await import('../src/verify/fits.js');
+  const { shape, kind } = provenance.input;
+  await inFile(name, async () => {
+    if (!allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
+    checkFits({ inputShape: shape, numClasses: provenance.numClasses, input: kind }, golden);
+  });
+}
+
+/** A model does not give PyTorch's logits. */
+export class Unlike extends Error {
+  constructor(readonly files: readonly NamedBytes[]) {
+    super("the model does not give PyTorch's logits");
+  }
+}
+
+/**
+ * Reads a model back from where it was written, and compares it with PyTorch. One that is stored in less
+ * than float32 is measured as it is, while the same in float32 must be within tolerance.
+ * @throws Unlike when it is not
+ */
+export async function judge(folder: string, trial: Trial): Promise<Judgement> {
+  const files = await readModelDirectory(folder);
+  const { quantization } = trial.conversion.provenance;
+  const exact = quantization === undefined ? files : await inFloat32(trial);
+  const verification = await compare(exact, trial, { diagnose: false });
+  if (!verification.passed) throw new Unlike(exact);
+  const { trialOf } = await import('../src/verify/quantizations.js');
+  const float32 = trialOf('float32', exact, verification);
+  const bound = verification.results[0]?.comparison.tolerance.rtol ?? NaN;
+  const written =
+    quantization === undefined
+      ? float32
+      : trialOf(quantization, files, await compare(files, trial, { diagnose: false }));
+  if (trial.options.trainable) return { bound, float32, written };
+  return { bound, float32, written, trials: await tryAll(trial, [float32, written]) };
+}
+
+async function tryAll(
+  { args, golden, checkpoint, options, status }: Trial,
+  measured: readonly QuantizationTrial[],
+): Promise<readonly QuantizationTrial[]> {
+  const { compareQuantizations } = await import('../src/verify/quantizations.js');
+  const { allowOtherCheckpoint } = args;
+  const onProgress = (progress: VerifyProgress) => showProgress(status, progress);
+  const verify = { allowOtherCheckpoint, onProgress };
+  return compareQuantizations(checkpoint, golden, options, verify, measured);
+}
+
+async function inFloat32({ checkpoint, options }: Trial): Promise<readonly NamedBytes[]> {
+  const { convertCheckpoint } = await import('../src/convert.js');
+  return (await convertCheckpoint(checkpoint, { ...options, quantization: undefined })).files;
+}
+
+/** Without the layers, which take as long again: they only matter to whoever looks for a cause. */
+function compare(
+  files: readonly NamedBytes[],
+  { args, golden, status }: Trial,
+  options: VerifyOptions,
+): Promise<Verification> {
+  const { allowOtherCheckpoint } = args;
+  const logitsOnly = { ...golden, activations: new Map() };
+  return runVerification(files, logitsOnly, { allowOtherCheckpoint, ...options }, status);
+}
+
+/** Says why; this may take long, so nothing should wait on the disk for it. */
+export async function explain({ files }: Unlike, trial: Trial): Promise<Pth2tfjsError> {
+  const { args, golden, checkpoint, status } = trial;
+  const { allowOtherCheckpoint, diagnose } = args;
+  const options = { allowOtherCheckpoint, diagnose, checkpoint };
+  const verification = await runVerification(files, golden, options, status);
+  const { verdict } = await import('../src/verify/report/index.js');
+  const { contradictions } = await import('../src/verify/fits.js');
+  const { cause, hints } = verification.diagnosis ?? {};
+  const puzzled = hints === undefined ? [] : ['No usual suspect closes the gap', ...hints];
+  const remarks = cause
+    ? [cause.cure]
+    : [...contradictions(trial.conversion.provenance, golden), ...puzzled];
+  const sentences = [`${args.out} is not written: ${verdict(verification)}`, ...remarks];
+  const text = sentences.map((each) => each.replace(/\.$/, '')).join('. ');
+  return new Pth2tfjsError('parity', text, {
+    hint: 'leave --golden out to write it all the same',
+  });
+}

@@ -1,0 +1,51 @@
+import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { Golden } from '../src/verify/golden.js';
+import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
+import { importPackage, packageVersion } from './import-package.js';
+import { nvidiaGPUs } from './nvidia.js';
+import { type StatusLine, statusLine } from './progress.js';
+
+/**
+ * Runs a model as Node can, and shows what it is at.
+ * @throws Pth2tfjsError as `verifyModel` does
+ */
+export async function runVerification(
+  files: readonly NamedBytes[],
+  golden: Golden,
+  options: VerifyOptions,
+  status: StatusLine,
+): Promise<Verification> {
+  // Keeps TensorFlow.js from advertising its other packages on stderr.
+  const { enableProdMode } = await import('@tensorflow/tfjs-core');
+  enableProdMode();
+  const { verifyModel } = await import('../src/verify/index.js');
+  return verifyModel(files, golden, {
+    runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+    importPackage,
+    packageVersion,
+    nvidiaGPUs,
+    ...options,
+    onProgress: (progress) => showProgress(status, progress),
+  });
+}
+
+/** Does `work` with a line on stderr for what it is at, and takes that away at the end. */
+export async function withStatus<T>(
+  quiet: boolean,
+  work: (status: StatusLine) => Promise<T>,
+): Promise<T> {
+  const status = statusLine(process.stderr, quiet);
+  try {
+    return await work(status);
+  } finally {
+    status.clear();
+  }
+}
+
+export function showProgress(status: StatusLine, progress: VerifyProgress): void {
+  const { backend, step, done, diagnosing = false } = progress;
+  const text = diagnosing
+    ? step.replace(/^looking for the cause/, '$& (--no-diagnose leaves it out)')
+    : `${backend}: ${step} (${Math.floor(done * 100)} %)`;
+  status.show(text, diagnosing);
+}

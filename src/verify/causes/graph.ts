@@ -1,0 +1,51 @@
+import { type LoadedModel, loadModel } from '../../tfjs/load.js';
+import { imageNHWC } from '../golden.js';
+import type { Graph } from '../graph.js';
+import type { BackendResult } from '../index.js';
+import type { Laboratory } from '../laboratory.js';
+import { asItIs } from './backend.js';
+import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
+
+/**
+ * A graph as it is, on another backend; and the layers that stand for it from here on, which only do
+ * otherwise where its nodes are not GoogLeNet's.
+ */
+export function asGraph(failing: BackendResult, graph: Graph): Lineup {
+  return function* (lab) {
+    for (const suspect of asItIs(failing)(lab)) yield onWasm(suspect, graph);
+    const { odd } = graph;
+    const names = odd.length > 3 ? [...odd.slice(0, 3), 'others'] : odd;
+    const which = names.length === 0 ? '' : `: ${names.join(', ')}`;
+    yield {
+      id: 'topology',
+      description: "GoogLeNet's own layers with the graph's weights",
+      summary: `the graph does otherwise than GoogLeNet's layers${which}`,
+      cure: CONVERT_AGAIN,
+      ...(odd.length === 1 ? { where: odd[0] as string } : {}),
+      variation: {},
+    };
+  };
+}
+
+function onWasm({ variation: _, ...suspect }: Suspect, { files }: Graph): Suspect {
+  return {
+    ...suspect,
+    measure: async (lab) => {
+      const model = await loadModel(files);
+      try {
+        return { error: await worstError(lab, model) };
+      } finally {
+        model.dispose();
+      }
+    },
+  };
+}
+
+async function worstError(lab: Laboratory, model: LoadedModel): Promise<number> {
+  let worst = 0;
+  for (let image = 0; image < lab.golden.shape[0] && worst <= lab.goal; image++) {
+    const logits = await model.predict(imageNHWC(lab.golden, image));
+    worst = Math.max(worst, lab.rowError(image, logits));
+  }
+  return worst;
+}

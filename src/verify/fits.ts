@@ -1,0 +1,83 @@
+import { Pth2tfjsError } from '../errors.js';
+import { MIN_IMAGE_SIZE } from '../googlenet/architecture.js';
+import { findNonPixel } from '../googlenet/preprocess.js';
+import { counted } from '../plural.js';
+import { madeOf, type Provenance } from '../provenance.js';
+import type { Network } from '../tfjs/loaded-model.js';
+import { batchNHWC, type Golden } from './golden.js';
+
+/**
+ * A golden file says nothing about a model that was made from other weights.
+ * @throws Pth2tfjsError `golden` where both name their checkpoint, and it is not the same
+ */
+export function checkSameCheckpoint(
+  model: Provenance | null,
+  { provenance: golden }: Pick<Golden, 'provenance'>,
+): void {
+  if (madeOf(model?.source, golden) !== false) return;
+  const name = golden?.checkpoint ? `${golden.checkpoint}, ` : '';
+  throw new Pth2tfjsError(
+    'golden',
+    `the golden file was made from another checkpoint (${name}SHA-256 ${golden?.checkpointSha256}) than the model (${model?.source?.sha256})`,
+    { hint: 'capture it from the same checkpoint, or pass --allow-other-checkpoint' },
+  );
+}
+
+/**
+ * Whether a model can take a golden file's images, and give as many logits.
+ * @throws Pth2tfjsError `golden` where it cannot
+ */
+export function checkFits(
+  model: Pick<Network, 'inputShape' | 'numClasses' | 'input'>,
+  golden: Golden,
+): void {
+  const { shape, numClasses } = golden;
+  const [, height, width] = model.inputShape;
+  if (shape[2] !== height || shape[3] !== width) {
+    throw mismatch(
+      `holds images of ${shape[2]}x${shape[3]}, the model takes ${height}x${width}`,
+      shape[2] < MIN_IMAGE_SIZE
+        ? `capture it from images of ${MIN_IMAGE_SIZE} pixels or more, for the network takes no smaller ones`
+        : `convert with --image-size ${shape[2]}`,
+    );
+  }
+  if (numClasses !== model.numClasses) {
+    throw mismatch(
+      `holds logits of ${counted(numClasses, 'class', 'classes')}, the model gives ${model.numClasses}`,
+      'pass the golden file that belongs to this checkpoint',
+    );
+  }
+  const odd = model.input === 'pixels' ? findNonPixel(batchNHWC(golden)) : undefined;
+  if (odd !== undefined) {
+    throw mismatch(
+      `holds ${odd} in its input, which no normalised 8-bit pixel gives, and the model takes pixels`,
+      'capture it from images, or take a model that was converted with --input normalized',
+    );
+  }
+}
+
+function mismatch(message: string, hint: string): Pth2tfjsError {
+  return new Pth2tfjsError('golden', `the golden file ${message}`, { hint });
+}
+
+/** Where a golden file and a model say of themselves what cannot both be, one sentence each. */
+export function contradictions(
+  model: Pick<Provenance, 'transformInput'> | null,
+  { provenance: golden }: Pick<Golden, 'provenance'>,
+): string[] {
+  const said = golden?.transformInput;
+  const both = typeof said === 'boolean' && typeof model?.transformInput === 'boolean';
+  const [theirs, ours] = [said ? 'on' : 'off', said ? 'off' : 'on'];
+  return [
+    ...(both && model.transformInput !== said
+      ? [
+          `the golden file says that transform_input was ${theirs} in PyTorch, the model has it ${ours}; ${said ? '--transform-input' : '--no-transform-input'} converts it as PyTorch had it`,
+        ]
+      : []),
+    ...(golden?.training === true
+      ? [
+          "the golden file says that PyTorch's model was in training mode, where dropout and the batch's statistics change the logits; make it again after model.eval()",
+        ]
+      : []),
+  ];
+}

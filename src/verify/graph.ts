@@ -1,0 +1,148 @@
+import type { io } from '@tensorflow/tfjs-core';
+import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import type { InputKind } from '../formats.js';
+import { describeGraph } from '../googlenet/graph.js';
+import { describeModel, type ModelOptions } from '../googlenet/model.js';
+import { TRANSFORM_INPUT } from '../googlenet/preprocess.js';
+import type { NamedBytes } from '../tfjs/artifacts.js';
+import { readFiles } from '../tfjs/load.js';
+import { storedBytes } from '../tfjs/stored-bytes.js';
+
+/** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
+export interface Graph {
+  readonly files: readonly NamedBytes[];
+  /** GoogLeNet's layers with the graph's weights, for normalised images. */
+  readonly layers: readonly NamedBytes[];
+  /** Nodes and constants that are not as `convert` writes them. */
+  readonly odd: readonly string[];
+}
+
+interface Stored {
+  readonly spec: io.WeightsManifestEntry;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Makes a layers model of a graph model's weights.
+ * @returns null where they are not called or not shaped as GoogLeNet's
+ * @throws Pth2tfjsError `model` when files are missing or short
+ */
+export function openGraph(files: readonly NamedBytes[]): Graph | null {
+  const { json, specs, data } = readFiles(files);
+  let at = 0;
+  const stored = new Map<string, Stored>();
+  for (const spec of specs) {
+    const end = at + storedBytes(spec);
+    stored.set(spec.name, { spec, bytes: data.subarray(at, end) });
+    at = end;
+  }
+  const found = readOptions(json, stored);
+  if (found === null) return null;
+  const { topology, weights } = describeModel(found.options);
+  const own = weights.map(({ name, shape }) => {
+    const weight = stored.get(name) ?? constant(name, shape);
+    return String(weight?.spec.shape) === String(shape) ? weight : undefined;
+  });
+  if (!own.every((each) => each !== undefined)) return null;
+  const { signature: _, ...rest } = json;
+  const manifest = [{ paths: ['weights.bin'], weights: own.map(({ spec }) => spec) }];
+  const model = {
+    ...rest,
+    format: 'layers-model',
+    modelTopology: topology,
+    weightsManifest: manifest,
+  };
+  return {
+    files,
+    layers: [
+      { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(model)) },
+      { name: 'weights.bin', bytes: concatenate(own.map(({ bytes }) => bytes)) },
+    ],
+    odd: oddNodes(json, stored, found),
+  };
+}
+
+interface Found {
+  readonly options: ModelOptions;
+  readonly input: InputKind;
+}
+
+/** What the graph takes and gives, and which of the networks it is; null where that cannot be told. */
+function readOptions(json: io.ModelJSON, stored: ReadonlyMap<string, Stored>): Found | null {
+  const { inputs = {} } = (json.signature ?? {}) as {
+    readonly inputs?: Readonly<
+      Record<string, { dtype?: string; tensorShape?: { dim?: readonly { size: string }[] } }>
+    >;
+  };
+  const [image] = Object.values(inputs);
+  const imageSize = Number(image?.tensorShape?.dim?.[1]?.size);
+  const numClasses = stored.get('fc/bias')?.spec.shape[0] ?? 0;
+  const kernel = stored.get('inception3a.branch3.1/kernel')?.spec.shape[0];
+  if (!(imageSize > 0) || !(numClasses > 0) || (kernel !== 3 && kernel !== 5)) return null;
+  const input = image?.dtype === 'DT_INT32' ? 'pixels' : 'normalized';
+  const transformInput =
+    input === 'pixels'
+      ? normalizesTransformed(stored)
+      : stored.has('transform_input/depthwise_kernel');
+  return { input, options: { imageSize, numClasses, branch3Kernel: kernel, transformInput } };
+}
+
+/** With transform_input, pixels are scaled to [-1, 1], by 1 / 127.5; without, by 1 / (255 · std), twice as much. */
+function normalizesTransformed(stored: ReadonlyMap<string, Stored>): boolean {
+  const bytes = stored.get('normalized/scale')?.bytes;
+  if (bytes === undefined || bytes.length < 4) return false;
+  const scale = new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+  return scale < 1.5 / 127.5;
+}
+
+/** transform_input's own constants, which a graph that takes pixels has in its normalisation. */
+function constant(name: string, shape: readonly number[]): Stored | undefined {
+  const known: Readonly<Record<string, readonly number[]>> = {
+    'transform_input/depthwise_kernel': TRANSFORM_INPUT.scale,
+    'transform_input/bias': TRANSFORM_INPUT.offset,
+  };
+  const values = known[name];
+  if (values === undefined) return undefined;
+  const spec = { name, shape: [...shape], dtype: 'float32' as const };
+  return { spec, bytes: littleEndian(Float32Array.from(values)) };
+}
+
+function littleEndian(values: Float32Array | Int32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer);
+  if (!HOST_IS_LITTLE_ENDIAN) {
+    for (let i = 0; i < bytes.length; i += 4) bytes.subarray(i, i + 4).reverse();
+  }
+  return bytes;
+}
+
+function oddNodes(
+  { modelTopology }: io.ModelJSON,
+  stored: ReadonlyMap<string, Stored>,
+  { options, input }: Found,
+): string[] {
+  const { topology, constants } = describeGraph(options, input);
+  const [actual, expected] = [modelTopology, topology].map(nodesOf) as [Nodes, Nodes];
+  const nodes = [...new Set([...expected.keys(), ...actual.keys()])].filter(
+    (name) => actual.get(name) !== expected.get(name),
+  );
+  const changed = constants.filter(({ name, dtype, values }) => {
+    const right = littleEndian(
+      dtype === 'int32' ? Int32Array.from(values) : Float32Array.from(values),
+    );
+    return String(stored.get(name)?.bytes) !== String(right);
+  });
+  return [...nodes, ...changed.map(({ name }) => name)];
+}
+
+type Nodes = ReadonlyMap<string, string>;
+
+/** What each node does, in one text. */
+function nodesOf(topology: unknown): Nodes {
+  const { node } = topology as { readonly node: readonly Readonly<Record<string, unknown>>[] };
+  return new Map(
+    node.map(({ name, op, input = [], attr = {} }) => {
+      const attributes = Object.entries(attr as object).sort(([a], [b]) => (a < b ? -1 : 1));
+      return [String(name), JSON.stringify([op, input, attributes])];
+    }),
+  );
+}
