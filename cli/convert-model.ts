@@ -4,7 +4,7 @@ import type { Golden } from '../src/verify/golden.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile } from './golden-file.js';
-import { checkHubHash, inFile, printWarnings, readInput, usageError } from './input.js';
+import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
 import { writeChecked, writeDirectory } from './output.js';
@@ -116,12 +116,13 @@ function print(
     const { bound: rtol, float32, written, trials } = proof ?? {};
     const parity = proof && { golden: args.golden, rtol, float32, written };
     process.stdout.write(
-      `${JSON.stringify({ outDir: args.out, ...provenance, ...counts, parity, trials, warnings })}\n`,
+      `${JSON.stringify({ outDir: args.out, ...provenance, ...counts, parity, trials, notes: conversion.notes, warnings })}\n`,
     );
   } else if (!args.quiet) {
     const written = { outDir: args.out, bytes, seconds };
     process.stdout.write(`${formatSummary(conversion, written, proof)}\n`);
     if (proof?.trials) process.stdout.write(`${formatTrials(proof.trials)}\n`);
+    printNotes(conversion.notes);
     printWarnings(warnings);
   }
 }

@@ -1,7 +1,7 @@
 import type { SafetensorsConversion } from '../src/convert-safetensors.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
-import { checkHubHash, inFile, printWarnings, readInput, usageError } from './input.js';
+import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';
 import { writeDirectory } from './output.js';
 import { formatSafetensorsSummary } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
@@ -66,6 +66,7 @@ function print(
     process.stdout.write(`${JSON.stringify(summary)}\n`);
   } else if (!quiet) {
     process.stdout.write(`${formatSafetensorsSummary(conversion, { out, seconds })}\n`);
+    printNotes(conversion.notes);
     printWarnings(warnings);
   }
 }

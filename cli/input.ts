@@ -59,6 +59,11 @@ export function checkHubHash(name: string, sha256: string | null): string[] {
   );
 }
 
+/** One line on stderr for each thing that was set aside. */
+export function printNotes(notes: readonly string[]): void {
+  for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`);
+}
+
 /** One line on stderr for each thing that the user should know. */
 export function printWarnings(warnings: readonly string[]): void {
   for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);

@@ -1,8 +1,4 @@
-import { readCheckpoint, ungzip } from '../checkpoint/index.js';
-import { selectStateDict } from '../checkpoint/state-dict.js';
-import { matchStateDict, NETWORK_KEYS } from '../googlenet/mapping.js';
 import type { Provenance } from '../provenance.js';
-import { sha256 } from '../sha256.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
@@ -12,21 +8,23 @@ import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
 import { asGraph } from './causes/graph.js';
-import { inputPairs, inputSuspects } from './causes/input.js';
+import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
-import { logitsSuspects } from './causes/logits.js';
+import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
+import { singleLayers } from './causes/single-layers.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
-import { topologySuspects } from './causes/topology.js';
+import { modelLayers, torchLayers } from './causes/topology.js';
 import { trainingMode } from './causes/training.js';
 import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
 import { type Graph, openGraph } from './graph.js';
 import type { BackendResult, VerifyOptions } from './index.js';
-import { Laboratory, type Weights } from './laboratory.js';
+import { Laboratory } from './laboratory.js';
+import { readWeights } from './read-weights.js';
 import { defaultRtol, rtolThatPasses } from './tolerance.js';
 
 /** A failed parity check, and what is known about it. */
@@ -43,13 +41,16 @@ export interface Failure {
 const LINEUPS: readonly Lineup[] = [
   quantizedWeights,
   weightSuspects,
-  topologySuspects,
+  modelLayers,
+  singleLayers,
+  outputSuspects,
   inputSuspects,
-  logitsSuspects,
+  torchLayers,
   batchNormEps,
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  movedImages,
   inputPairs,
   oneLayer,
   branchOrders,
@@ -92,23 +93,6 @@ async function search(failure: Failure, graph: Graph | undefined): Promise<Diagn
   } finally {
     await backend.stop();
   }
-}
-
-/** The weights of the checkpoint; null without one, or with one that the model was not made of. */
-async function readWeights(
-  bytes: Uint8Array | undefined,
-  provenance: Provenance | null,
-): Promise<Weights | null> {
-  if (bytes === undefined) return null;
-  const { file } = await ungzip(bytes);
-  const made = provenance?.source?.sha256;
-  if (made && made !== (await sha256(file))) return null;
-  const { value } = await readCheckpoint(file);
-  const name = provenance?.stateDict.name;
-  const key = name === undefined || name === '.' ? undefined : name;
-  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const { branch3Kernel } = matchStateDict(candidate.stateDict, candidate);
-  return { stateDict: candidate.stateDict, branch3Kernel };
 }
 
 async function interrogate(
@@ -162,6 +146,7 @@ function toCause(suspect: Suspect, finding: Finding, before: number): Cause {
     summary: finding.summary ?? suspect.summary,
     cure: finding.cure ?? suspect.cure,
     where: finding.where ?? suspect.where ?? null,
+    ...finding.story,
     errorBefore: before,
     errorAfter: finding.error,
   };

@@ -1,4 +1,5 @@
 import type { Laboratory, Variation } from '../laboratory.js';
+import type { Story } from './stories.js';
 
 /** Something that may be the matter, and how to find out. */
 export interface Suspect {
@@ -30,6 +31,8 @@ export interface Finding {
   readonly where?: string;
   readonly summary?: string;
   readonly cure?: string;
+  /** All of the cause, where the suspect stands for many. */
+  readonly story?: Story;
 }
 
 /** Suspects of one kind, in the order in which to try them. */
