@@ -120,13 +120,19 @@ export async function convertCheckpoint(
     files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,
     tensors: network.tensors,
-    parameters: data.length,
+    parameters: countWeights(description.weights),
     notes: network.notes,
     warnings: [
       ...network.warnings,
       ...collectWarnings(transformInput === undefined, match.numClasses, faults),
     ],
   };
+}
+
+/** The network's own numbers, without the constants of `transform_input`, which no checkpoint holds. */
+function countWeights(weights: ArtifactsInput['weights']): number {
+  const own = weights.filter(({ name }) => !name.startsWith('transform_input/'));
+  return own.reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
 }
 
 function describe(

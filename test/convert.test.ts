@@ -42,6 +42,14 @@ describe('transform_input, which no state dict records', () => {
   });
 });
 
+test('the weights that are counted are the network’s own', async () => {
+  // 6,624,904 in PyTorch, where each of the 7,280 channels has a weight and a bias of BatchNorm, and no bias.
+  for (const transformInput of [true, false]) {
+    const { parameters } = await convertCheckpoint(bundled, { transformInput });
+    expect(parameters).toBe(6_624_904 - 7_280);
+  }
+});
+
 test.each([NaN, Infinity, -Infinity])('a weight of %s is named in a warning', async (value) => {
   const { warnings } = await convertCheckpoint(withWeight('0', value), { transformInput: false });
   expect(warnings).toEqual([

@@ -2,7 +2,8 @@
  * What PyTorch and its neighbours write beside plain checkpoints: read where all of it is there, and else named,
  * with a way on that works.
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toFloat32 } from '../src/checkpoint/float32.js';
@@ -148,8 +149,8 @@ describe('other archives and texts are named', () => {
     );
 
   it.each<[string, Uint8Array, RegExp, RegExp]>([
-    ['7z', bytes('7z\xbc\xaf\x27\x1c\0\x04'), /a 7z archive/, /7z x/],
-    ['RAR', bytes('Rar!\x1a\x07\x01\0'), /a RAR archive/, /unrar x/],
+    ['7z', bytes('7z\xbc\xaf\x27\x1c\0\x04'), /a 7z archive/, /unpack it first/],
+    ['RAR', bytes('Rar!\x1a\x07\x01\0'), /a RAR archive/, /unpack it first/],
     [
       'a tar of a checkpoint',
       tar('run/best.pth', 'run/log'),
@@ -187,6 +188,38 @@ describe('other archives and texts are named', () => {
     expect(error).toMatchObject({ code: 'unsupported-format' });
     expect(error.message).toMatch(message);
     expect(error.hint).toMatch(hint);
+  });
+});
+
+describe('the command that unpacks a compressed checkpoint does', () => {
+  const folder = temporaryFolder();
+  const packers = [
+    ['bzip2', 'bunzip2 -k FILE', 'FILE.bz2'],
+    ['xz', 'unxz -k FILE', 'FILE.xz'],
+    ['zstd', 'unzstd FILE', 'FILE.zst'],
+    ['gzip', 'gunzip FILE', 'FILE.gz'],
+    ['tar', 'tar -xf FILE', 'FILE.tar'],
+  ] as const;
+  const has = (tool: string) => spawnSync(tool, ['--version']).error === undefined;
+
+  for (const [tool] of packers) {
+    if (!has(tool)) console.warn(`SKIPPED: hints of ${tool}, which is not installed`);
+  }
+
+  it.each(packers.filter(([tool]) => has(tool)))('%s: %s', async (tool, command, packed) => {
+    const plain = join(GOLDEN, 'torch-1.13', 'dtype-bool.pth');
+    const name = tool === 'tar' ? 'best.pth' : 'FILE';
+    await copyFile(plain, join(folder, name));
+    const run = (line: string) => spawnSync('sh', ['-c', line], { cwd: folder });
+    if (tool === 'tar') run(`tar -cf ${packed} ${name} && rm ${name}`);
+    else if (tool === 'gzip') run(`gzip FILE && gzip -c FILE.gz > again && mv again ${packed}`);
+    else run(`${tool} FILE && rm -f FILE`);
+    const file = await readFile(join(folder, packed));
+    const { hint } = await refusalOf(file);
+    expect(hint).toContain(command);
+    run(command.replace('FILE', packed));
+    const { value } = await readCheckpoint(await readFile(join(folder, name)).catch(() => file));
+    expect(listTensors(value).size).toBe(1);
   });
 });
 

@@ -216,7 +216,7 @@ describe('a weight file that is another file', () => {
     ['a page', () => page, /b\.bin is an HTML page/, /download the file again/],
     // As long as the weights would be.
     ['a page of the right size', () => page.padEnd(192), /b\.bin is an HTML page/, /download/],
-    ['an LFS pointer', () => pointer, /b\.bin is a Git LFS pointer/, /git lfs pull/],
+    ['an LFS pointer', () => pointer, /b\.bin is a Git LFS pointer/, /Git LFS/],
     ['gzip', () => gzipSync(tiny.data.subarray(200)), /b\.bin is a gzip file/, /unpacked/],
     ['a JSON text', () => '{"error": "not found"}', /b\.bin is a JSON text/, /copy the file again/],
     ['nothing', () => '', /b\.bin is an empty file/, /download the file again/],

@@ -20,7 +20,7 @@ const FOREIGN: readonly Recognise[] = [
   (h) =>
     h.text(/^version https:\/\/git-lfs/) && [
       'a Git LFS pointer, not the file itself',
-      'fetch the file with: git lfs pull',
+      'fetch the file itself, with Git LFS',
     ],
   (h) =>
     h.text(/^\s*<(!doctype|html|\?xml|head|body)/i) && [
@@ -35,8 +35,8 @@ const FOREIGN: readonly Recognise[] = [
   (h) => h.bytes(0xfd, 0x37, 0x7a, 0x58) && ['an xz file', 'unpack it first: unxz -k FILE'],
   (h) => h.bytes(0x28, 0xb5, 0x2f, 0xfd) && ['a zstd file', 'unpack it first: unzstd FILE'],
   (h) =>
-    h.bytes(0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c) && ['a 7z archive', 'unpack it first: 7z x FILE'],
-  (h) => h.at(0, 'Rar!') && ['a RAR archive', 'unpack it first: unrar x FILE'],
+    h.bytes(0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c) && ['a 7z archive', 'unpack it first, with 7-Zip'],
+  (h) => h.at(0, 'Rar!') && ['a RAR archive', 'unpack it first'],
   (h) =>
     h.zeros() && [
       'a run of zero bytes, as an unfinished download leaves',
