@@ -24,6 +24,7 @@ export {
 export type { DrawableImage, ImageBatch, ImageInput } from './app/input.js';
 export type { LoadProgress } from './app/read.js';
 export type { GoogLeNetSource } from './app/source.js';
+export type { NamedGlobal } from './checkpoint/danger.js';
 export { denseTensor } from './checkpoint/dense-tensor.js';
 export type { DType } from './checkpoint/dtype.js';
 export { toFloat32 } from './checkpoint/float32.js';
@@ -34,6 +35,7 @@ export {
   readCheckpoint,
 } from './checkpoint/index.js';
 export { type StateDictMetadata, stateDictMetadata } from './checkpoint/metadata.js';
+export { listOpaque, type OpaqueClass } from './checkpoint/opaque-values.js';
 export { type SaveOptions, saveStateDict } from './checkpoint/save/index.js';
 export { saveSafetensors } from './checkpoint/save/safetensors.js';
 export {
@@ -60,6 +62,7 @@ export {
   type Mismatch,
   matchStateDict,
   NETWORK_KEYS,
+  type Origin,
 } from './googlenet/mapping.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
 export { type SummaryOptions, summary } from './googlenet/summary.js';

@@ -45,6 +45,7 @@ test('the public names are these', () => {
     'formatReport',
     'inspectCheckpoint',
     'isPth2tfjsError',
+    'listOpaque',
     'listTensors',
     'loadGoogLeNet',
     'loadModel',

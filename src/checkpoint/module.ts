@@ -1,6 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
 import { OpaqueObject, opaqueName } from './inert.js';
-import { TensorView } from './tensor.js';
 
 /**
  * Whole pickled modules, read from what their objects held. Every `torch.nn.Module` keeps its tensors in
@@ -121,9 +120,4 @@ export function moduleAt(module: PickledModule, path: string): PickledModule | u
       (current, name) => asModule(current?.modules.get(name)),
       module,
     );
-}
-
-/** The elements of a module's state dict that are tensors. */
-export function isTensorEntry(entry: [string, unknown]): entry is [string, TensorView] {
-  return entry[1] instanceof TensorView;
 }
