@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden files of networks in PyTorch that are GoogLeNet but for one thing, as a person might have made them.
 
-    python causes-oracle.py CHECKPOINT FOLDER
+    python causes-oracle.py CHECKPOINT FOLDER NAME
 
 Each case changes the network, its input or what is saved; the layers are recorded as capture.py records them.
 """
@@ -17,7 +17,7 @@ from torchvision.models import googlenet
 sys.path.insert(0, str(Path(__file__).parents[2] / "golden"))
 from capture import layer_names, random_images  # noqa: E402
 
-CHECKPOINT, FOLDER = sys.argv[1:]
+CHECKPOINT, FOLDER, NAME = sys.argv[1:]
 STATE = torch.load(CHECKPOINT)
 IMAGES, _ = random_images(4, 64, 11)
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -199,8 +199,7 @@ def main():
     records |= {name: lambda saved=saved: record(network(), IMAGES, saved) for name, saved in LOGITS.items()}
     records["right"] = lambda: record(network())
     records["bfloat16"] = lambda: record(network().bfloat16(), IMAGES.bfloat16())
-    for name, make in records.items():
-        torch.save(make(), f"{FOLDER}/{name}.pth")
+    torch.save(records[NAME](), f"{FOLDER}/{NAME}.pth")
 
 
 main()
