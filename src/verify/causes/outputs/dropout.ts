@@ -68,8 +68,8 @@ export interface Dropout {
 
 /**
  * Whether dropout explains what separates `fc`'s logits from PyTorch's: with enough classes its draws
- * are found, and close the gap; with fewer it must have the size that p = 0.2 predicts, which varies the
- * more the fewer they are.
+ * are found, and close the gap. With fewer, or where rounding in the layers before hides them, it must have
+ * the size that p = 0.2 predicts, which varies the more the fewer classes there are.
  * @param clear whether the layers before it are known to be right, so that the size can tell
  */
 export function findDropout(each: LinearCase, clear: boolean): Dropout | null {
@@ -79,7 +79,7 @@ export function findDropout(each: LinearCase, clear: boolean): Dropout | null {
   const draws = findDraws(each, 0);
   if (draws !== null) return { story: dropoutStory(draws.rate), error: draws.error };
   const columns = each.bias.length;
-  if (!clear || columns >= 0.9 * each.features.columns) return null;
+  if (!clear) return null;
   const mean = ratios.reduce((a, b) => a + b, 0) / ratios.length;
   const spread = 4 * Math.sqrt(2 / (columns * ratios.length));
   const fits =
