@@ -61,7 +61,7 @@ const SETTINGS: readonly Further[] = [
   ),
   set('relu6 in conv2 of model.json', 'conv2', /relu|activation|\b6\b/i, { activation: 'relu6' }),
   set('elu in a branch of model.json', 'inception4b.branch1', ACTIVATION, { activation: 'elu' }),
-  set('tanh in conv3 of model.json', 'conv3', ACTIVATION, { activation: 'tanh' }, ALWAYS),
+  set('tanh in conv3 of model.json', 'conv3', ACTIVATION, { activation: 'tanh' }),
   set('sigmoid at the end of model.json', 'fc', ACTIVATION, { activation: 'sigmoid' }),
   set('no ReLU in conv1 of model.json', 'conv1', ACTIVATION, { activation: 'linear' }),
   set('windows of 3 in maxpool4 of model.json', 'maxpool4', WINDOW, {
