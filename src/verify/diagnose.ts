@@ -15,6 +15,7 @@ import { kernelLayouts } from './causes/kernel-layout.js';
 import { logitsSuspects } from './causes/logits.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
+import { singleLayers } from './causes/single-layers.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
 import { topologySuspects } from './causes/topology.js';
@@ -41,6 +42,7 @@ const LINEUPS: readonly Lineup[] = [
   quantizedWeights,
   weightSuspects,
   topologySuspects,
+  singleLayers,
   inputSuspects,
   logitsSuspects,
   batchNormEps,
@@ -152,6 +154,7 @@ function toCause(suspect: Suspect, finding: Finding, before: number): Cause {
     summary: finding.summary ?? suspect.summary,
     cure: suspect.cure,
     where: finding.where ?? suspect.where ?? null,
+    ...finding.story,
     errorBefore: before,
     errorAfter: finding.error,
   };

@@ -1,6 +1,6 @@
 import { type EditableModel, type Weight, withWeights } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
-import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
+import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
 /**
  * A way to lay kernels out that is not TensorFlow.js's: HWIO for convolutions, `[in, out]` for
@@ -40,25 +40,43 @@ export const kernelLayouts: Lineup = function* (lab) {
   }
 };
 
-function suspect({ model }: Laboratory, layout: Layout, names: readonly string[]): Suspect {
+function suspect(
+  { model, checkpoint }: Laboratory,
+  layout: Layout,
+  names: readonly string[],
+): Suspect {
   const one = names.length === 1;
   const what = one ? (names[0] as string) : 'the kernels';
+  // The checkpoint's weights have been tried by then, so that the model is known to have them.
+  const summary =
+    checkpoint === null
+      ? `the model has ${what} ${layout.name}, not as TensorFlow.js reads them`
+      : `PyTorch's network has ${what} ${layout.name}; the model has the checkpoint's`;
   return {
     id: 'kernel-layout',
     where: one ? names[0] : undefined,
     description: `${what} read as if stored ${layout.name}`,
-    summary: `the model has ${what} ${layout.name}, not as TensorFlow.js reads them`,
-    cure: CONVERT_AGAIN,
-    variation: { model: readAs(model, layout, names) },
+    summary,
+    cure: checkpoint === null ? CONVERT_AGAIN : TORCHVISION_GOLDEN,
+    variation: { model: modelReadAs(model, layout, names) },
   };
 }
 
-function readAs(model: EditableModel, layout: Layout, names: readonly string[]): EditableModel {
+function modelReadAs(
+  model: EditableModel,
+  layout: Layout,
+  names: readonly string[],
+): EditableModel {
   const changes = names.map((name) => {
     const weight = model.weights.get(name) as Weight;
-    return [name, move(weight, layout, true)] as const;
+    return [name, readAs(weight, layout)] as const;
   });
   return withWeights(model, new Map(changes));
+}
+
+/** The kernel that its numbers are in a layout. */
+export function readAs(weight: Weight, layout: Layout): Float32Array {
+  return move(weight, layout, true);
 }
 
 /** The kernel's numbers in the order of a layout. */

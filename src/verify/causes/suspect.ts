@@ -1,4 +1,5 @@
 import type { Laboratory, Variation } from '../laboratory.js';
+import type { Story } from './stories.js';
 
 /** Something that may be the matter, and how to find out. */
 export interface Suspect {
@@ -29,6 +30,8 @@ export interface Finding {
   /** More than the suspect itself knew beforehand. */
   readonly where?: string;
   readonly summary?: string;
+  /** All of the cause, where the suspect stands for many. */
+  readonly story?: Story;
 }
 
 /** Suspects of one kind, in the order in which to try them. */

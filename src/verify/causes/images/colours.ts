@@ -1,0 +1,204 @@
+import { convolveAt } from '../../local/convolve.js';
+import { channelError, LOCAL_GOAL } from '../../local/errors.js';
+import { activated, type ConvCase, usualWindows } from '../../local/layer-case.js';
+import { leastSquares } from '../../local/least-squares.js';
+import type { Planes } from '../../local/planes.js';
+import { between, type Colours, IMAGENET, RECIPES, type Recipe, sameColours } from './recipes.js';
+
+/**
+ * The colours that PyTorch's first convolution saw, from what it gave: nine factors and three offsets
+ * that turn the golden file's images into them. Null where no such numbers explain its output.
+ */
+export function fitColours(each: ConvCase, input: Planes): Colours | null {
+  const columns = colourColumns(each, input);
+  const { expected, channels, scale, offset } = each;
+  // Where ReLU let it through, the convolution's own output is known.
+  const seen = Array.from(expected.keys()).filter((i) => expected[i] !== 0);
+  const target = Float64Array.from(seen, (i) => {
+    const c = i % channels;
+    return ((expected[i] as number) - (offset[c] as number)) / (scale[c] as number);
+  });
+  if (seen.length < 200) return null;
+  const chosen = columns.map((column) => Float64Array.from(seen, (i) => column[i] as number));
+  const found = leastSquares(chosen, target);
+  if (found === null) return null;
+  const raw = new Float64Array(expected.length);
+  for (const [k, column] of columns.entries()) {
+    for (let i = 0; i < raw.length; i++) {
+      raw[i] = (raw[i] as number) + (found[k] as number) * (column[i] as number);
+    }
+  }
+  const error = channelError(expected, activated(raw, each), channels);
+  if (!(error <= 2 * LOCAL_GOAL)) return null;
+  const matrix = [0, 1, 2].map((c) => found.slice(3 * c, 3 * c + 3));
+  return { matrix, offset: found.slice(9) };
+}
+
+/** What each colour of the images gives through each colour of the kernels, then ones through each. */
+function colourColumns(each: ConvCase, input: Planes): Float64Array[] {
+  const area = input.height * input.width;
+  const plane = (colour: number): Float32Array => {
+    const out = new Float32Array(input.images * area);
+    for (let image = 0; image < input.images; image++) {
+      const at = (image * 3 + colour) * area;
+      out.set(input.data.subarray(at, at + area), image * area);
+    }
+    return out;
+  };
+  const ones = new Float32Array(input.images * area).fill(1);
+  const planes = [plane(0), plane(1), plane(2)];
+  const through = (data: Float32Array, c: number) =>
+    convolveAt(
+      { ...input, data, channels: 1 },
+      slice(each, c),
+      usualWindows(each.block),
+      each.positions,
+    );
+  return [
+    ...[0, 1, 2].flatMap((c) => planes.map((data) => through(data, c))),
+    ...[0, 1, 2].map((c) => through(ones, c)),
+  ];
+}
+
+/** The kernel of one input channel. */
+function slice({ kernel, channels, block }: ConvCase, colour: number): Float32Array {
+  const area = block.kernel ** 2;
+  const out = new Float32Array(area * channels);
+  for (let pixel = 0; pixel < area; pixel++) {
+    const at = (pixel * block.inChannels + colour) * channels;
+    out.set(kernel.subarray(at, at + channels), pixel * channels);
+  }
+  return out;
+}
+
+/** What colours mean, in words. */
+export interface ColourStory {
+  readonly id: string;
+  readonly words: string;
+  readonly cure?: string;
+}
+
+/**
+ * What the colours mean: which preparation stands on either side.
+ * @param raw whether the golden file's images are pixels from 0 to 1
+ * @param transformInput whether the model's transform_input came before the colours
+ */
+export function colourStory(colours: Colours, raw: boolean, transformInput: boolean): ColourStory {
+  const [on, off] = [between(IMAGENET, HALF), between(HALF, IMAGENET)];
+  if (sameColours(transformInput ? off : on, colours, 1e-3)) return transformStory(transformInput);
+  if (sameColours(SWAPPED, colours, 1e-3)) return { id: 'input-bgr', words: BGR };
+  // PyTorch's network has transform_input as well, so that its images differ before it.
+  const images = transformInput ? compose(off, compose(colours, on)) : colours;
+  return recipeStory(images, raw);
+}
+
+const HALF = RECIPES[2] as Recipe;
+const SWAPPED: Colours = {
+  matrix: [
+    [0, 0, 1],
+    [0, 1, 0],
+    [1, 0, 0],
+  ],
+  offset: [0, 0, 0],
+};
+const BGR = 'red and blue are swapped: one side has RGB, the other BGR';
+
+/** transform_input and a normalisation with 0.5 are the same thing. */
+function transformStory(on: boolean): ColourStory {
+  const same = on
+    ? ''
+    : ', or its images were normalised with mean 0.5 and std 0.5, which is the same';
+  return {
+    id: 'transform-input',
+    words: `transform_input was ${on ? 'off' : 'on'} in PyTorch${same}`,
+    cure: `Convert again with --${on ? 'no-' : ''}transform-input.`,
+  };
+}
+
+/** First the right one, then the left one. */
+function compose(left: Colours, right: Colours): Colours {
+  const times = (row: readonly number[], values: readonly number[]) =>
+    row.reduce((sum, factor, i) => sum + factor * (values[i] as number), 0);
+  const column = (c: number) => right.matrix.map((row) => row[c] as number);
+  return {
+    matrix: left.matrix.map((row) => [0, 1, 2].map((c) => times(row, column(c)))),
+    offset: left.matrix.map((row, c) => times(row, right.offset) + (left.offset[c] as number)),
+  };
+}
+
+function recipeStory(colours: Colours, raw: boolean): ColourStory {
+  const golden = raw ? [RECIPES[1] as Recipe, IMAGENET] : [IMAGENET];
+  const pairs = [
+    ...golden.flatMap((from) => RECIPES.map((to) => [from, to] as const)),
+    ...RECIPES.map((from) => [from, IMAGENET] as const),
+    ...RECIPES.flatMap((from) => RECIPES.map((to) => [from, to] as const)),
+  ];
+  for (const bgr of [false, true]) {
+    for (const [from, to] of pairs) {
+      if (!sameColours(between(from, bgr ? swap(to) : to), colours, 1e-3)) continue;
+      return { id: idOf(from, to, bgr), words: recipeWords(from, to, bgr) };
+    }
+  }
+  return otherColours(colours);
+}
+
+/** Red and blue swapped before it is normalised. */
+function swap(recipe: Recipe): Recipe {
+  return { ...recipe, bgr: !recipe.bgr };
+}
+
+function idOf(from: Recipe, to: Recipe, bgr: boolean): string {
+  if (bgr && from.words === to.words) return 'input-bgr';
+  const id = to.words === IMAGENET.words ? from.id : to.id;
+  return bgr ? `${id}+input-bgr` : id;
+}
+
+function recipeWords(from: Recipe, to: Recipe, bgr: boolean): string {
+  if (from.words === to.words) return BGR;
+  const sides = `PyTorch's images were ${to.words}, the golden file's are ${from.words}`;
+  return bgr ? `${sides}; and ${BGR}` : sides;
+}
+
+function otherColours({ matrix, offset }: Colours): { id: string; words: string } {
+  const at = (c: number, i: number) => matrix[c]?.[i] as number;
+  const unit = Math.max(...matrix.flat().map(Math.abs));
+  const small = (value: number) => Math.abs(value) <= 1e-3 * unit;
+  const diagonal = [0, 1, 2].every((c) => [0, 1, 2].every((i) => c === i || small(at(c, i))));
+  const crossed = [0, 1, 2].every((c) => [0, 1, 2].every((i) => c + i === 2 || small(at(c, i))));
+  const show = (values: readonly number[]) =>
+    values.map((value) => Number(value.toPrecision(4))).join(', ');
+  const numbers = (order: (c: number) => number) =>
+    `times ${show([0, 1, 2].map((c) => at(c, order(c))))} plus ${show(offset)}`;
+  if (diagonal) {
+    return {
+      id: 'input-normalization',
+      words: `PyTorch's images were normalised otherwise: they are the golden file's ${numbers((c) => c)}`,
+    };
+  }
+  if (crossed) {
+    return {
+      id: 'input-bgr',
+      words: `red and blue are swapped, and PyTorch's images are the golden file's ${numbers((c) => 2 - c)}`,
+    };
+  }
+  const [red, green, blue] = [0, 1, 2].map((c) => matrix[c] as readonly number[]) as [
+    readonly number[],
+    readonly number[],
+    readonly number[],
+  ];
+  const parallel = (a: readonly number[], b: readonly number[]) => {
+    const factor = (b[1] as number) / (a[1] as number);
+    return a.every((value, i) => small(value * factor - (b[i] as number)));
+  };
+  if (parallel(red, green) && parallel(red, blue)) {
+    return {
+      id: 'input-grey',
+      words: "PyTorch's images were grey, the golden file's are in colour",
+    };
+  }
+  const rows = matrix.map((row) => `[${show(row)}]`).join(', ');
+  return {
+    id: 'input-colours',
+    words: `PyTorch's images have other colours: the golden file's times [${rows}] plus ${show(offset)}`,
+  };
+}

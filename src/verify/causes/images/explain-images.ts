@@ -1,0 +1,214 @@
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../../googlenet/preprocess.js';
+import { toNCHW, toNHWC } from '../../layers.js';
+import { LOCAL_GOAL } from '../../local/errors.js';
+import { type ConvCase, errorOf } from '../../local/layer-case.js';
+import { type Planes, type Position, reorderImages, valuesAt } from '../../local/planes.js';
+import { BFLOAT16, FLOAT16 } from '../../rounding.js';
+import type { Explanation } from '../one-layer/explanation.js';
+import { TORCHVISION_GOLDEN } from '../suspect.js';
+import { colourStory, fitColours } from './colours.js';
+import { MOVES, rolled, shifted, shiftWords } from './moves.js';
+import type { Colours } from './recipes.js';
+
+const SAVED = 'Save the input exactly as it goes into the model.';
+
+/**
+ * Which images PyTorch's first convolution saw, from what it gave: the golden file's in other colours,
+ * another position, another order.
+ */
+export function explainImages(
+  each: ConvCase,
+  raw: boolean,
+  transformInput: boolean,
+): Explanation | undefined {
+  const tell = (colours: Colours) => colourStory(colours, raw, transformInput);
+  return (
+    exact(each) ?? inColours(each, each.input, '', tell) ?? movedColours(each, tell) ?? shift(each)
+  );
+}
+
+type Tell = (colours: Colours) => { id: string; words: string; cure?: string };
+
+function story(id: string, words: string, error: number): Explanation {
+  return { key: words, id, summary: () => words, cure: SAVED, error };
+}
+
+function exact(each: ConvCase): Explanation | undefined {
+  for (const { id, words, input } of candidates(each.input)) {
+    const error = errorOf(each, { input });
+    if (error <= LOCAL_GOAL) return story(id, words, error);
+  }
+  return imageOrder(each);
+}
+
+interface Candidate {
+  readonly id: string;
+  readonly words: string;
+  readonly input: Planes;
+}
+
+function* candidates(input: Planes): Iterable<Candidate> {
+  for (const { id, words, apply } of MOVES) yield { id, words, input: apply(input) };
+  yield* layouts(input);
+  for (const { name, round } of [FLOAT16, BFLOAT16]) {
+    const words = `PyTorch was given the images rounded to ${name}`;
+    yield { id: `precision-${name}`, words, input: { ...input, data: round(input.data) } };
+  }
+  const pixels = { ...input, data: eightBits(input) };
+  yield {
+    id: 'input-rounded',
+    words: 'PyTorch was given the images rounded to 8 bits',
+    input: pixels,
+  };
+  const [low, high] = [Math.min, Math.max];
+  for (const [from, to] of [
+    [-1, 1],
+    [0, 1],
+    [-2, 2],
+    [0, Infinity],
+  ] as const) {
+    const data = input.data.map((value) => low(to, high(from, value)));
+    const words = `PyTorch was given the images clamped to ${from} to ${to === Infinity ? 'any' : to}`;
+    yield { id: 'input-clamped', words, input: { ...input, data } };
+  }
+  const zero = { ...input, data: new Float32Array(input.data.length) };
+  yield { id: 'input-other', words: 'PyTorch was given images of zeros', input: zero };
+}
+
+/** Normalised pixels that come from whole numbers up to 255. */
+function eightBits({ data, height, width }: Planes): Float32Array {
+  return data.map((value, i) => {
+    const c = Math.floor(i / (height * width)) % 3;
+    const [mean, std] = [IMAGENET_MEAN[c] as number, IMAGENET_STD[c] as number];
+    return (Math.round((value * std + mean) * 255) / 255 - mean) / std;
+  });
+}
+
+function* layouts(input: Planes): Iterable<Candidate> {
+  const { images, height, width, data } = input;
+  const words = 'the layouts are mixed up: channels first (NCHW) read as channels last (NHWC)';
+  const rest = { id: 'input-layout', words };
+  yield { ...rest, input: { ...input, data: toNCHW(data, [images, height, width, 3]) } };
+  yield { ...rest, input: { ...input, data: toNHWC(data, [images, 3, height, width]) } };
+}
+
+/** Each image's output held against what every image would give. */
+function imageOrder(each: ConvCase): Explanation | undefined {
+  const { images } = each.input;
+  const order = Array.from({ length: images }, (_, row) => {
+    const part = ofImages(each, [row]);
+    return Array.from({ length: images }, (_, image) => (row + image) % images).find((image) => {
+      const input = reorderImages(each.input, new Array<number>(images).fill(image));
+      return errorOf(part, { input }) <= LOCAL_GOAL;
+    });
+  });
+  const wrong = order.flatMap((image, row) => (image === row ? [] : [`${row} is ${image}`]));
+  const seen = new Set(each.positions.map(({ image }) => image));
+  if (wrong.length === 0 || [...seen].some((row) => order[row] === undefined)) return undefined;
+  const words = `PyTorch was given the images in another order than the golden file holds them: ${wrong.slice(0, 4).join(', ')}`;
+  return story('image-order', words, 0);
+}
+
+/** The same layer, judged by some of the images alone. */
+export function ofImages(each: ConvCase, images: readonly number[]): ConvCase {
+  const positions = each.positions.filter(({ image }) => images.includes(image));
+  return at(each, positions);
+}
+
+function at(each: ConvCase, positions: readonly Position[]): ConvCase {
+  return { ...each, positions, expected: valuesAt(each.output, positions) };
+}
+
+function inColours(
+  each: ConvCase,
+  input: Planes,
+  move: string,
+  tell: Tell,
+): Explanation | undefined {
+  const colours = fitColours(each, input);
+  if (colours === null) return undefined;
+  const { id, words, cure = SAVED } = tell(colours);
+  const all = move === '' ? words : `${move}; and ${words}`;
+  return { ...story(id, all, LOCAL_GOAL), cure };
+}
+
+function movedColours(each: ConvCase, tell: Tell): Explanation | undefined {
+  const all = [
+    ...MOVES.map((move) => ({ ...move, input: move.apply(each.input) })),
+    ...layouts(each.input),
+  ];
+  for (const { id, words, input } of all) {
+    const found = inColours(each, input, words, tell);
+    if (found !== undefined) return { ...found, id };
+  }
+  return undefined;
+}
+
+/** Farther than this an image is no longer the same crop. */
+const FARTHEST = 16;
+
+/** The images shifted; what came in at the edge is known only where they were rolled or filled. */
+function shift(each: ConvCase): Explanation | undefined {
+  const found = nearestShift(each);
+  if (found === undefined) return undefined;
+  const [dy, dx] = found;
+  const words = `PyTorch was given the images shifted by ${shiftWords(dy, dx)}`;
+  const roll = errorOf(each, { input: rolled(each.input, dy, dx) });
+  if (roll <= LOCAL_GOAL) return story('input-shifted', `${words} (rolled)`, roll);
+  for (const edge of ['zeros', 'repeated'] as const) {
+    const error = errorOf(each, { input: shifted(each.input, dy, dx, edge) });
+    if (error <= LOCAL_GOAL) return story('input-shifted', words, error);
+  }
+  // What lay beyond the edge is not in the file; the pixels that are agree.
+  return { ...story('input-shifted', `${words}, as by another crop`, 0), cure: TORCHVISION_GOLDEN };
+}
+
+function nearestShift(each: ConvCase): readonly [number, number] | undefined {
+  const { input, output } = each;
+  const reach = Math.min(FARTHEST, Math.floor(input.height / 4));
+  const { kernel, stride } = each.block;
+  const margin = Math.ceil((reach + kernel) / stride);
+  const inner = innerPositions(each, margin);
+  if (inner.length < 8 || output.height < 4) return undefined;
+  const [few, many] = [at(each, inner.slice(0, 3)), at(each, inner)];
+  for (let distance = 1; distance <= reach; distance++) {
+    for (const [dy, dx] of ring(distance)) {
+      const moved = (part: ConvCase) => shiftedError(part, dy, dx);
+      if (moved(few) <= 10 * LOCAL_GOAL && moved(many) <= LOCAL_GOAL) return [dy, dx];
+    }
+  }
+  return undefined;
+}
+
+/** A shift is the convolution read from other pixels, so that no image need be moved. */
+function shiftedError(each: ConvCase, dy: number, dx: number): number {
+  const { stride } = each.block;
+  const positions = each.positions.map(({ image, y, x }) => ({
+    image,
+    y: y - dy / stride,
+    x: x - dx / stride,
+  }));
+  return errorOf({ ...each, positions });
+}
+
+function innerPositions({ output }: ConvCase, margin: number): Position[] {
+  const { images, height, width } = output;
+  const span = Math.min(height, width) - 2 * margin;
+  if (span < 1) return [];
+  return Array.from({ length: 32 }, (_, i) => ({
+    image: i % images,
+    y: margin + ((i * 7) % span),
+    x: margin + ((i * 5 + (i >> 2)) % span),
+  }));
+}
+
+/** Shifts of one size, the straight ones first. */
+function ring(distance: number): (readonly [number, number])[] {
+  const all: [number, number][] = [];
+  for (let dy = -distance; dy <= distance; dy++) {
+    for (let dx = -distance; dx <= distance; dx++) {
+      if (Math.max(Math.abs(dy), Math.abs(dx)) === distance) all.push([dy, dx]);
+    }
+  }
+  return all.sort(([a, b], [c, d]) => Math.abs(a) + Math.abs(b) - Math.abs(c) - Math.abs(d));
+}

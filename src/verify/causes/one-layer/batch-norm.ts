@@ -1,0 +1,294 @@
+import { batchNormWith } from '../../../googlenet/weights.js';
+import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
+import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
+import { showEpsilon } from '../batch-norm.js';
+import type { BatchNormParameters } from '../raw-network.js';
+import { CONVERT_AGAIN, TORCHVISION_GOLDEN } from '../suspect.js';
+import { batchStatistics } from './batch-statistics.js';
+import type { ConvExplainer, Explanation } from './explanation.js';
+
+/** What BatchNorm did to each channel, from what went in and came out. */
+interface Affine {
+  readonly scale: Float64Array;
+  readonly offset: Float64Array;
+  /** Channels of which enough was seen. */
+  readonly seen: readonly number[];
+}
+
+type Story = Omit<Explanation, 'error'>;
+
+/** The convolution is right, and each channel is scaled and moved otherwise than it should be. */
+export const otherBatchNorm: ConvExplainer = (each, cases) => {
+  const raw = convolved(each);
+  const fit = fitChannels(raw, each);
+  const exact = each.batchNorm && known(each, each.batchNorm, raw, fit);
+  if (exact) return { ...exact, error: LOCAL_GOAL };
+  if (fit === null) return undefined;
+  const errors = channelErrors(each.expected, activated(raw, each, fit), each.channels);
+  const error = Math.max(...fit.seen.map((c) => errors[c] as number));
+  if (error > 2 * LOCAL_GOAL) return undefined;
+  const story = each.batchNorm && ofBatch(each, each.batchNorm, fit);
+  return { ...(story ?? unknown(each, fit, cases.fromCheckpoint)), error };
+};
+
+/** Least squares where ReLU let the values through; null where too little was seen to tell. */
+function fitChannels(raw: Float64Array, each: ConvCase): Affine | null {
+  const { channels, expected } = each;
+  const [scale, offset] = [each.scale.slice(), each.offset.slice()];
+  const seen: number[] = [];
+  let spare = 0;
+  for (let c = 0; c < channels; c++) {
+    const line = fitLine(raw, expected, c, channels);
+    if (line === null) continue;
+    [scale[c], offset[c]] = [line.scale, line.offset];
+    spare += line.count - 2;
+    seen.push(c);
+  }
+  return seen.length >= channels / 2 && spare >= channels ? { scale, offset, seen } : null;
+}
+
+function fitLine(x: Float64Array, y: Float64Array, channel: number, channels: number) {
+  let [count, sx, sy, largest] = [0, 0, 0, 0];
+  for (let i = channel; i < x.length; i += channels) {
+    if (y[i] === 0) continue;
+    count++;
+    sx += x[i] as number;
+    sy += y[i] as number;
+    largest = Math.max(largest, Math.abs(x[i] as number));
+  }
+  if (count < 3) return null;
+  const [mx, my] = [sx / count, sy / count];
+  let [sxx, sxy] = [0, 0];
+  for (let i = channel; i < x.length; i += channels) {
+    if (y[i] === 0) continue;
+    sxx += ((x[i] as number) - mx) ** 2;
+    sxy += ((x[i] as number) - mx) * ((y[i] as number) - my);
+  }
+  // Values that hardly vary tell of no slope.
+  if (!(sxx > (1e-5 * largest) ** 2)) return null;
+  const scale = sxy / sxx;
+  return { count, scale, offset: my - scale * mx };
+}
+
+/** One of the usual ways in which all of a BatchNorm goes wrong. */
+function known(
+  each: ConvCase,
+  batchNorm: BatchNormParameters,
+  raw: Float64Array,
+  fit: Affine | null,
+): Story | undefined {
+  const { gamma, beta, mean, variance } = batchNorm;
+  const [zeros, ones] = [gamma.map(() => 0), gamma.map(() => 1)];
+  const epsilons = [...(fit === null ? [] : epsilonsOf(fit, batchNorm)), 1e-5, 1e-2];
+  const trials: (readonly [Story, BatchNormParameters, number])[] = [
+    ...epsilons.map((eps) => [epsilonStory(eps), batchNorm, eps] as const),
+    [RESET, { gamma, beta, mean: zeros, variance: ones }, EPS],
+    [statistics('running_mean', 'zero'), { ...batchNorm, mean: zeros }, EPS],
+    [statistics('running_var', 'one'), { ...batchNorm, variance: ones }, EPS],
+    [affine('weight and bias', 'one and zero'), { ...batchNorm, gamma: ones, beta: zeros }, EPS],
+    [affine('weight', 'one'), { ...batchNorm, gamma: ones }, EPS],
+    [affine('bias', 'zero'), { ...batchNorm, beta: zeros }, EPS],
+    [EXCHANGED, { gamma, beta, mean: variance, variance: mean.map(Math.abs) }, EPS],
+    [NONE, { gamma: ones, beta: zeros, mean: zeros, variance: ones }, 0],
+  ];
+  for (const [story, { gamma, beta, mean, variance }, epsilon] of trials) {
+    const trial = batchNormWith(epsilon)(gamma, beta, mean, variance);
+    const output = activated(raw, each, trial);
+    if (channelError(each.expected, output, each.channels) <= 2 * LOCAL_GOAL) return story;
+  }
+  return undefined;
+}
+
+const EPS = 1e-3;
+
+/**
+ * From `scale = gamma / sqrt(variance + eps)`, where the variance is least; epsilons are round numbers, so
+ * that the roundest goes first.
+ */
+function epsilonsOf(
+  { scale, seen }: Affine,
+  { gamma, variance }: BatchNormParameters,
+): readonly number[] {
+  const least = [...seen]
+    .filter((c) => Math.abs(gamma[c] as number) > 1e-6)
+    .sort((a, b) => (variance[a] as number) - (variance[b] as number))
+    .slice(0, 5)
+    .map((c) => ((gamma[c] as number) / (scale[c] as number)) ** 2 - (variance[c] as number))
+    .sort((a, b) => a - b);
+  const eps = least[least.length >> 1];
+  if (eps === undefined || !(eps > -1e-4 && eps < 10)) return [];
+  if (eps < 3e-5) return [1e-5, 1e-6, 0];
+  return [Number(eps.toPrecision(1)), Number(eps.toPrecision(2))];
+}
+
+function epsilonStory(eps: number): Story {
+  const whose = eps === 1e-5 ? ", PyTorch's default," : '';
+  return {
+    key: `epsilon ${eps}`,
+    id: 'batch-norm-eps',
+    summary: (where) =>
+      `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where GoogLeNet has 1e-3, in ${where}`,
+    cure: TORCHVISION_GOLDEN,
+  };
+}
+
+const RESET: Story = {
+  key: 'statistics reset',
+  id: 'batch-norm-statistics',
+  summary: (where) =>
+    `PyTorch's network has the running statistics of BatchNorm reset, mean 0 and variance 1, in ${where}`,
+  cure: 'Load the checkpoint with its running_mean and running_var, then capture.',
+};
+
+function statistics(field: string, value: string): Story {
+  return {
+    ...RESET,
+    key: `${field} reset`,
+    summary: (where) => `PyTorch's network has ${field} of BatchNorm all ${value}, in ${where}`,
+  };
+}
+
+function affine(field: string, value: string): Story {
+  return {
+    key: `${field} reset`,
+    id: 'batch-norm',
+    summary: (where) => `PyTorch's network has ${field} of BatchNorm all ${value}, in ${where}`,
+    cure: TORCHVISION_GOLDEN,
+  };
+}
+
+const EXCHANGED: Story = {
+  ...RESET,
+  key: 'statistics exchanged',
+  summary: (where) => `PyTorch's network has running_mean and running_var exchanged, in ${where}`,
+};
+
+const NONE: Story = {
+  key: 'no BatchNorm',
+  id: 'batch-norm',
+  summary: (where) => `PyTorch's network has no BatchNorm in ${where}`,
+  cure: TORCHVISION_GOLDEN,
+};
+
+const BATCH: Story = {
+  key: 'statistics of the batch',
+  id: 'training-mode',
+  summary: (where) =>
+    `the golden file was made in training mode: BatchNorm took the statistics of the batch, in ${where}`,
+  cure: 'Call model.eval() in PyTorch before the golden file is made.',
+};
+
+/** Statistics of this batch, or those of the running ones that have moved towards it. */
+function ofBatch(each: ConvCase, batchNorm: BatchNormParameters, fit: Affine): Story | undefined {
+  const channels = fit.seen.slice(0, 6);
+  const found = impliedStatistics(fit, batchNorm, channels);
+  const batch = batchStatistics(each, channels);
+  const close = (a: number, b: number, unit: number) => Math.abs(a - b) <= 1e-3 * unit;
+  const all = (holds: (i: number) => boolean) => channels.every((_, i) => holds(i));
+  const at = (list: readonly number[], i: number) => list[i] as number;
+  const deviation = (i: number) => Math.sqrt(at(batch.variance, i)) + 1e-6;
+  const taken = all(
+    (i) =>
+      close(at(found.mean, i), at(batch.mean, i), deviation(i)) &&
+      close(at(found.variance, i), at(batch.variance, i), at(batch.variance, i) + EPS),
+  );
+  if (taken) return BATCH;
+  const shares = channels.map((c, i) => {
+    const running = batchNorm.mean[c] as number;
+    return (at(found.mean, i) - running) / (at(batch.mean, i) - running);
+  });
+  const share = [...shares].sort((a, b) => a - b)[shares.length >> 1] as number;
+  const moved = share > 0.005 && share < 0.9 && shares.every((each) => close(each, share, 10));
+  return moved ? { ...MOVED, summary: (where) => MOVED.summary(where) } : undefined;
+}
+
+const MOVED: Story = {
+  key: 'other batch norm',
+  id: 'batch-norm-statistics',
+  summary: (where) =>
+    `PyTorch's running statistics of BatchNorm have moved on from the checkpoint's, in ${where}: the model ran this batch in training mode before`,
+  cure: 'Load the checkpoint, call model.eval() at once, and capture.',
+};
+
+/** The mean and variance that give such scales and offsets with the checkpoint's weight and bias. */
+function impliedStatistics(
+  { scale, offset }: Affine,
+  { gamma, beta }: BatchNormParameters,
+  channels: readonly number[],
+) {
+  const at = (list: ArrayLike<number>, c: number) => list[c] as number;
+  return {
+    mean: channels.map((c) => (at(beta, c) - at(offset, c)) / at(scale, c)),
+    variance: channels.map((c) => (at(gamma, c) / at(scale, c)) ** 2 - EPS),
+  };
+}
+
+/** Scales and offsets that follow no rule: the kernel is cleared all the same. */
+function unknown(each: ConvCase, { scale, offset, seen }: Affine, fromCheckpoint: boolean): Story {
+  const differs = (a: Float64Array, b: Float64Array, c: number, unit: number) =>
+    Math.abs((a[c] as number) - (b[c] as number)) > 1e-3 * Math.abs(unit);
+  const scaled = seen.filter((c) => differs(scale, each.scale, c, each.scale[c] as number));
+  const spread = Math.sqrt(
+    seen.reduce((sum, c) => sum + (each.offset[c] as number) ** 2, 0) / seen.length,
+  );
+  const moved = seen.filter((c) => differs(offset, each.offset, c, spread));
+  const ratio = uniform(seen.map((c) => (scale[c] as number) / (each.scale[c] as number)));
+  if (ratio !== undefined && moved.length === 0) return scaledKernel(each, ratio, fromCheckpoint);
+  const changed = scaled.length > 0 ? scaled : moved;
+  const odd = changed.length > 0 ? changed : wrongChannels(each);
+  const which =
+    odd.length < seen.length
+      ? ` (output channel${odd.length === 1 ? '' : 's'} ${odd.slice(0, 4).join(', ')}${odd.length > 4 ? ` and ${odd.length - 4} more` : ''} of ${each.channels})`
+      : '';
+  if (!fromCheckpoint) return folded(each, scaled.length > 0, which);
+  const fields =
+    scaled.length > 0 ? 'weight, bias, running_mean or running_var' : 'bias or running_mean';
+  return {
+    key: odd.length < seen.length / 2 ? `channels of ${each.name}` : 'other batch norm',
+    id: 'batch-norm',
+    tensor: `${each.name}/${scaled.length > 0 ? 'kernel' : 'bias'}`,
+    summary: (where) =>
+      `PyTorch's BatchNorm of ${where} has another ${fields} than the checkpoint${which}; the kernel is the checkpoint's`,
+    cure: 'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.',
+  };
+}
+
+/** Channels of which too little is seen to tell more: they fell silent, or speak at all. */
+function wrongChannels(each: ConvCase): number[] {
+  const errors = channelErrors(each.expected, activated(convolved(each), each), each.channels);
+  return Array.from(errors.keys()).filter((c) => (errors[c] as number) > LOCAL_GOAL);
+}
+
+/** The one number that all are, if it is another than 1. */
+function uniform(ratios: readonly number[]): number | undefined {
+  const sorted = [...ratios].sort((a, b) => a - b);
+  const middle = sorted[sorted.length >> 1] as number;
+  const alike = sorted.every((ratio) => Math.abs(ratio - middle) <= 1e-4 * Math.abs(middle));
+  return alike && Math.abs(middle - 1) > 1e-3 ? middle : undefined;
+}
+
+function scaledKernel(each: ConvCase, ratio: number, fromCheckpoint: boolean): Story {
+  return {
+    key: `kernel times ${ratio.toPrecision(4)}`,
+    id: 'corrupt-tensor',
+    tensor: `${each.name}/kernel`,
+    summary: (where) =>
+      `PyTorch's ${where} has ${Number(ratio.toPrecision(4))} times the weights that the ${fromCheckpoint ? 'checkpoint' : 'model'} has`,
+    cure: fromCheckpoint ? 'Look at what PyTorch loaded, or at its code.' : CONVERT_AGAIN,
+  };
+}
+
+/** Without the checkpoint: what BatchNorm became when it was folded. */
+function folded(each: ConvCase, scaled: boolean, which: string): Story {
+  const tensor = `${each.name}/${scaled ? 'kernel' : 'bias'}`;
+  return {
+    key: which === '' ? 'other batch norm' : `channels of ${each.name}`,
+    id: 'corrupt-tensor',
+    tensor,
+    summary: (where) =>
+      scaled
+        ? `the channels of ${where} are scaled and moved otherwise in PyTorch's network${which}: its BatchNorm, not the shape of its kernels`
+        : `${where}/bias is not the same in the model as in PyTorch's network${which}`,
+    cure: `${CONVERT_AGAIN} If that does not help, look at what PyTorch loaded.`,
+  };
+}

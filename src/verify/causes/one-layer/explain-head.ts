@@ -1,0 +1,128 @@
+import type { Laboratory } from '../../laboratory.js';
+import { LOCAL_GOAL } from '../../local/errors.js';
+import type { LayerCases } from '../../local/layer-case.js';
+import type { Planes } from '../../local/planes.js';
+import { findDropout } from '../outputs/dropout.js';
+import { explainOutputs } from '../outputs/explain-outputs.js';
+import { explainLinear, type LinearCase, linear } from '../outputs/linear.js';
+import { type Rows, rowsOf, worstDistance } from '../outputs/rows.js';
+import { CONVERT_AGAIN } from '../suspect.js';
+import type { Explanation, LayerExplanation } from './explanation.js';
+import { averageStory, otherAverages } from './pool.js';
+
+/** Why `fc`, and what was done with its logits, gives what the golden file holds. */
+export function explainHead(
+  lab: Laboratory,
+  cases: LayerCases,
+  before: readonly LayerExplanation[],
+): LayerExplanation[] {
+  const { golden } = lab;
+  const logits = rowsOf(golden.logits, golden.shape[0]);
+  const recorded = cases.recording.recorded('fc');
+  const fits = recorded?.data.length === golden.logits.length;
+  const fc = fits ? rowsOf(recorded.data, golden.shape[0]) : undefined;
+  const found: LayerExplanation[] = [];
+  if (fc !== undefined && worstDistance(logits, fc) > 1e-6) {
+    found.push({
+      layer: 'logits',
+      explanation: explainOutputs(fc, logits, 1e-6) ?? saved(logits, fc),
+    });
+  }
+  const explanation =
+    inLessPrecision(lab, cases, fc ?? logits, before) ??
+    explainLast(lab, cases, fc ?? logits, fc !== undefined);
+  return explanation === undefined ? found : [{ layer: 'fc', explanation }, ...found];
+}
+
+function explainLast(
+  lab: Laboratory,
+  cases: LayerCases,
+  expected: Rows,
+  recorded: boolean,
+): Explanation | undefined {
+  const features = cases.recording.output('avgpool');
+  const each = features && linearCase(lab, features, expected);
+  if (each === undefined) return undefined;
+  const usual = linear(each);
+  const error = worstDistance(expected, usual);
+  if (error <= LOCAL_GOAL) return undefined;
+  return (
+    otherPooling(lab, cases, expected) ??
+    explainLinear(each, LOCAL_GOAL) ??
+    explainOutputs(usual, expected, LOCAL_GOAL) ??
+    dropout(each, error) ??
+    other(lab, error, recorded)
+  );
+}
+
+/** Where the layers before it were computed in less than float32, `fc` was, too. */
+function inLessPrecision(
+  lab: Laboratory,
+  cases: LayerCases,
+  expected: Rows,
+  before: readonly LayerExplanation[],
+): Explanation | undefined {
+  const last = before.findLast(({ explanation }) => explanation.key.startsWith('computed '));
+  const features = cases.recording.output('avgpool');
+  const each = features && linearCase(lab, features, expected);
+  if (last === undefined || each === undefined) return undefined;
+  const error = worstDistance(expected, linear(each));
+  const most = last.explanation.key.endsWith('bfloat16') ? 2 ** -6 : 2 ** -9;
+  return error > LOCAL_GOAL && error <= most ? { ...last.explanation, error } : undefined;
+}
+
+function dropout(each: LinearCase, error: number): Explanation | undefined {
+  const found = findDropout(each, true);
+  return found === null ? undefined : { ...found.story, error: found.error ?? error };
+}
+
+/** A user's own pool in place of the average is in no golden file of old. */
+function otherPooling(lab: Laboratory, { recording }: LayerCases, expected: Rows) {
+  const input = recording.recorded('avgpool') ? undefined : recording.output('inception5b');
+  for (const { found, words } of input === undefined ? [] : otherAverages(input)) {
+    const each = linearCase(lab, found, expected);
+    const error = each ? worstDistance(expected, linear(each)) : Infinity;
+    if (error <= LOCAL_GOAL) return { ...averageStory(words), layer: 'avgpool', error };
+  }
+  return undefined;
+}
+
+/** The model's own `fc`, which is the checkpoint's where that is at hand: the weights are compared first. */
+export function linearCase(
+  { model, golden }: Laboratory,
+  features: Planes,
+  expected: Rows,
+): LinearCase | undefined {
+  const [kernel, bias] = ['kernel', 'bias'].map((field) => model.weights.get(`fc/${field}`)?.data);
+  const rows = rowsOf(features.data, golden.shape[0]);
+  if (!kernel || !bias || rows.columns * bias.length !== kernel.length) return undefined;
+  return { features: rows, kernel, bias, expected };
+}
+
+function saved(expected: Rows, actual: Rows): Explanation {
+  return {
+    key: 'logits',
+    id: 'logits',
+    summary: () =>
+      "the golden file's logits are not what its own fc gave: something was done to them",
+    cure: 'Save what the model returns, as it is.',
+    error: worstDistance(expected, actual),
+  };
+}
+
+function other({ checkpoint }: Laboratory, error: number, recorded: boolean): Explanation {
+  const what = recorded
+    ? 'fc, or what was done to its input (dropout),'
+    : 'fc, or what was done before or after it,';
+  return {
+    key: 'other weights',
+    id: 'corrupt-tensor',
+    summary: () =>
+      checkpoint === null
+        ? `${what} is not the same in the model as in PyTorch's network: all layers before it agree`
+        : `${what} is not in PyTorch's network what it is in the checkpoint: all layers before it agree`,
+    cure:
+      checkpoint === null ? CONVERT_AGAIN : 'Look at what PyTorch loaded into fc, or at its code.',
+    error,
+  };
+}

@@ -1,0 +1,34 @@
+import type { ConvCase, LayerCases } from '../../local/layer-case.js';
+
+/** Why one layer of PyTorch's gives what it gives, found by doing it otherwise. */
+export interface Explanation {
+  /** What explains several layers alike is one cause. */
+  readonly key: string;
+  /** The cause's stable name. */
+  readonly id: string;
+  /** What is the matter, in one clause. */
+  readonly summary: (where: string) => string;
+  readonly cure: string;
+  /** The tensor, where it is one. */
+  readonly tensor?: string;
+  /** The layer to blame, where it is another than the one that was looked at. */
+  readonly layer?: string;
+  /** What is left of the layer's error. */
+  readonly error: number;
+  /** What found it; mostly it explains the next layer, too. */
+  readonly explainer?: ConvExplainer;
+}
+
+/** A layer that is wrong by itself, and why. */
+export interface LayerExplanation {
+  readonly layer: string;
+  readonly explanation: Explanation;
+}
+
+/** One kind of explanation of a convolution with its BatchNorm and ReLU. */
+export type ConvExplainer = (each: ConvCase, cases: LayerCases) => Explanation | undefined;
+
+/** Whether it only says that the weights differ. */
+export function isVague({ explanation }: Pick<LayerExplanation, 'explanation'>): boolean {
+  return /^(channels of|other weights|other batch norm)/.test(explanation.key);
+}
