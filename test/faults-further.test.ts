@@ -27,12 +27,14 @@ import { findPython, runPython } from './helpers/python.js';
 import { drawSeed } from './helpers/seed.js';
 import { slowUnless } from './helpers/tiers.js';
 
-const FURTHER: readonly Further[] = [
-  ...FURTHER_GOLDENS,
-  ...FURTHER_INPUTS,
-  ...FURTHER_MODELS,
-  ...FURTHER_WEIGHTS,
+/** By where they are planted. */
+const PLACES: readonly (readonly [place: string, faults: readonly Further[]])[] = [
+  ['PyTorch', FURTHER_GOLDENS],
+  ['the input', FURTHER_INPUTS],
+  ['model.json', FURTHER_MODELS],
+  ['the shards', FURTHER_WEIGHTS],
 ];
+const FURTHER = PLACES.flatMap(([, faults]) => faults);
 
 const { PTH2TFJS_FAULTS } = process.env;
 const ALL = PTH2TFJS_FAULTS === 'all';
@@ -90,8 +92,8 @@ describeWithPython('the validator, with a further fault planted', () => {
     });
   });
 
-  describe('catches, and blames nothing else than', () => {
-    for (const fault of PLANTED) {
+  describe.each(PLACES)('catches, and blames nothing else than, in %s:', (_, faults) => {
+    for (const fault of faults.filter((each) => PLANTED.includes(each))) {
       it(fault.name, slowUnless(QUICK.includes(fault.name)), async () => {
         const outcome = await examine(fault, ground);
         outcomes.push(outcome);

@@ -95,7 +95,12 @@ const NORMS: readonly Row[] = [
 const PRECISION: readonly Row[] = [
   ['autocast', 'autocast to bfloat16', [BFLOAT16], { layer: 'conv1', ...ALWAYS }],
   ['in-bfloat16', 'model.bfloat16()', [BFLOAT16], { layer: 'conv1' }],
-  ['half-head', 'fc alone in float16', [FLOAT16, /\bfc\b|last layer|head/i], { layer: 'fc' }],
+  [
+    'half-head',
+    'fc alone in float16',
+    [FLOAT16, /\bfc\b|last layer|head/i],
+    { layer: 'fc', half: /kernel|weight/ },
+  ],
   ['int8', 'kernels quantised to int8', [/int8|8.?bit|quanti/i], { layer: 'conv1', ...UNNAMEABLE }],
   ['logits-half', 'logits saved in float16', [FLOAT16, /logit|output|result|saved/i], ALWAYS],
   ['logits-bfloat16', 'logits saved in bfloat16', [BFLOAT16, /logit|output|result|saved/i]],
@@ -159,13 +164,15 @@ const WEIGHT_ROWS: readonly Row[] = [
   [
     'head-scaled',
     'fc scaled by 1.05',
-    [/\bfc\b|logits/, SCALED],
+    // Its kernel is another one, too.
+    [/\bfc\b|logits/, /scal|factor|times|multipl|temperature|weight|kernel/i],
     { layer: 'fc', innocent: MODEL_BLAMED, ...ALWAYS },
   ],
   [
     'features-scaled',
     'features scaled by 0.8 before fc',
-    [/\bfc\b|features|avgpool|dropout/i, /scal|factor|times|multipl|0\.8/i],
+    // As if its kernel were: no record tells these apart.
+    [/\bfc\b|features|avgpool/i, /scal|factor|times|multipl|0\.8|weight|kernel/i],
     { layer: 'fc', innocent: MODEL_BLAMED },
   ],
 ];
@@ -337,7 +344,10 @@ const INPUTS: readonly Row[] = [
     [/CLIP|normali[sz]|\bmean|\bstd|deviation|constants/i],
     ALWAYS,
   ),
-  given('half-half', 'images normalised to -1 to 1', [/0\.5|normali[sz]|\bmean|-1/i]),
+  // The very numbers that transform_input makes.
+  given('half-half', 'images normalised to -1 to 1', [
+    /0\.5|normali[sz]|\bmean|-1|transform_input/i,
+  ]),
   given('mean-alone', 'images less their mean alone', [NORMALISED]),
   given('std-alone', 'images divided by the deviation alone', [NORMALISED]),
   given(
@@ -347,7 +357,9 @@ const INPUTS: readonly Row[] = [
     UNNAMEABLE,
   ),
   given('255-normalized', 'images from 0 to 255, then normalised', [/255/]),
-  given('255-twice', 'images divided by 255 twice, then normalised', [/255|twice|dark|scal/i]),
+  given('255-twice', 'images divided by 255 twice, then normalised', [/255|twice|dark|scal/i], {
+    innocent: /without dividing/i,
+  }),
   given('rbg', 'images in the order RBG', [
     /channel|colou?r|RBG|plane/i,
     /order|swap|exchang|RBG|permut/i,
@@ -401,11 +413,11 @@ const INPUTS: readonly Row[] = [
 ];
 
 /** Against the model whose transform_input is on. */
-const transformed = (file: string, name: string): Further =>
+const transformed = (file: string, name: string, truth: readonly RegExp[]): Further =>
   further(
     name,
     [file],
-    [/transform/i, /twice|two times|second time|already|again|both/i],
+    truth,
     async (ground) => ({ files: ground.transformed.files, golden: await ground.spoilt(file) }),
     { layer: 'conv1' },
   );
@@ -421,8 +433,12 @@ export const FURTHER_GOLDENS: readonly Further[] = [
   ...[NORMS, PRECISION, WEIGHT_ROWS, POOLS, ACTIVATIONS, CONVOLUTIONS, LOGITS, INPUTS].flatMap(
     (rows) => rows.map(against),
   ),
-  transformed('transform-twice', 'transform_input twice'),
-  transformed('transform-saved', 'the input saved after transform_input'),
+  transformed('transform-twice', 'transform_input twice', [
+    /transform/i,
+    /twice|two times|second time|already|both/i,
+  ]),
+  // As if it were off, and the input what it is.
+  transformed('transform-saved', 'the input saved after transform_input', [/transform/i]),
   further('logits of the first auxiliary head', ['auxiliary'], [/aux/i], auxiliary),
   against(['from-another', 'made from another checkpoint, as it says', [/checkpoint/i], ALWAYS]),
 ];

@@ -68,8 +68,9 @@ const PARTICULARS =
   /kernel|bias|weight|tensor|channel|epsilon|eps|dropout|strid|pad|dilat|relu|activation|transpos|rotat|order|train|float|statistic|batchnorm|averag|ceil|window|normali|input|image/i;
 
 /** Whether the words tell nothing but the layer where it starts. */
-function tellsLayerAlone(words: string, { layer }: Further): boolean {
+function tellsLayerAlone(words: string, { layer, half }: Further): boolean {
   if (layer === undefined || !words.includes(layer)) return false;
+  if (half?.test(words)) return true;
   return !PARTICULARS.test(
     words.replaceAll(/\b(conv|inception|maxpool|avgpool|branch)[\w.]*/g, ''),
   );

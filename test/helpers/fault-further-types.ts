@@ -22,6 +22,8 @@ export interface Further {
   readonly truth: readonly RegExp[];
   /** What the summary must not say: it would blame what is in order. */
   readonly innocent?: RegExp;
+  /** What is true as well, and not enough: it counts as the layer alone. */
+  readonly half?: RegExp;
   /** Whether a person with the golden file and its layers, the model and the checkpoint could tell. */
   readonly nameable: boolean;
   /** Where the error starts, if it starts in a layer. */
@@ -32,6 +34,7 @@ export interface Further {
 
 export interface Options {
   readonly innocent?: RegExp;
+  readonly half?: RegExp;
   readonly unnameable?: boolean;
   readonly layer?: string;
   readonly always?: boolean;
@@ -43,7 +46,7 @@ export function further(
   needs: readonly string[],
   truth: readonly RegExp[],
   plant: Further['plant'],
-  { innocent, layer, unnameable = false, always = false }: Options = {},
+  { innocent, half, layer, unnameable = false, always = false }: Options = {},
 ): Further {
   return {
     name,
@@ -53,6 +56,7 @@ export function further(
     nameable: !unnameable,
     always,
     ...(innocent === undefined ? {} : { innocent }),
+    ...(half === undefined ? {} : { half }),
     ...(layer === undefined ? {} : { layer }),
   };
 }

@@ -281,12 +281,12 @@ const SHARDS: readonly Further[] = [
   ),
   artifact(
     'a shard cut short by a half',
-    [SHARD, /byte|short|truncat|cut|size|instead|incomplete/i],
+    [/shard|bytes/i, /short|truncat|cut|less|only|instead|incomplete|where/i],
     (sound) =>
       inShards((shards) => shards.map((s, i) => (i === 2 ? s.slice(0, s.length / 2) : s)))(sound),
     ALWAYS,
   ),
-  artifact('a shard with bytes too many', [SHARD, /byte|long|more|size|instead/i], (sound) =>
+  artifact('a shard with bytes too many', [/shard|bytes/i, /long|more|instead|where/i], (sound) =>
     inShards((shards) => shards.map((s, i) => (i === 0 ? new Uint8Array([...s, 0, 0, 0, 0]) : s)))(
       sound,
     ),
@@ -332,13 +332,13 @@ function bigEndian(shard: Uint8Array): Uint8Array {
 const OTHER = further(
   'the model was made from another checkpoint',
   ['dead-channels'],
-  [/checkpoint/i],
+  [/other checkpoint|different checkpoint|not (the )?(one|checkpoint)|(made|converted) (from|of)/i],
   async (ground) => {
     const other = await ground.file('dead-channels.pth');
     const { files } = await convertCheckpoint(other, { imageSize: 64, transformInput: false });
     return { files, golden: ground.plain.golden };
   },
-  { layer: 'conv2' },
+  { layer: 'conv2', half: /checkpoint/i },
 );
 
 /** Below what any bound on logits can see; nothing is to be said of it that is not true. */
