@@ -10,15 +10,15 @@ import { isGraph } from '../tfjs/load.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
-import { inputPairs, inputSuspects } from './causes/input.js';
+import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
-import { logitsSuspects } from './causes/logits.js';
+import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
 import { singleLayers } from './causes/single-layers.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
-import { topologySuspects } from './causes/topology.js';
+import { modelLayers, torchLayers } from './causes/topology.js';
 import { trainingMode } from './causes/training.js';
 import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
@@ -41,14 +41,16 @@ export interface Failure {
 const LINEUPS: readonly Lineup[] = [
   quantizedWeights,
   weightSuspects,
-  topologySuspects,
+  modelLayers,
   singleLayers,
+  outputSuspects,
   inputSuspects,
-  logitsSuspects,
+  torchLayers,
   batchNormEps,
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  movedImages,
   inputPairs,
   oneLayer,
   branchOrders,

@@ -1,8 +1,8 @@
 import { batchNormWith } from '../../googlenet/weights.js';
 import { type Lineup, TORCHVISION_GOLDEN } from './suspect.js';
 
-/** torch.nn.BatchNorm2d's default, and none at all; GoogLeNet's blocks have 1e-3. */
-const OTHER_EPSILONS = [1e-5, 0];
+/** torch.nn.BatchNorm2d's default, none at all, and what people try; GoogLeNet's blocks have 1e-3. */
+const OTHER_EPSILONS = [1e-5, 0, 1e-2, 1e-4, 1e-6, 1e-1];
 
 /** A network in PyTorch whose BatchNorm has another epsilon. */
 export const batchNormEps: Lineup = function* (lab) {

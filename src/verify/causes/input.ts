@@ -1,6 +1,10 @@
 import { IMAGENET_MEAN, IMAGENET_STD, TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
+import type { Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNCHW, toNHWC } from '../layers.js';
+import { planesOf } from '../local/planes.js';
+import { MOVES, rolled, shifted, shiftWords } from './images/moves.js';
+import { between, type Colours, IMAGENET, RECIPES } from './images/recipes.js';
 import type { Lineup, Suspect } from './suspect.js';
 
 /** NCHW in, NCHW out. */
@@ -123,6 +127,41 @@ function* changes(lab: Laboratory): Iterable<InputSuspect> {
   }
   yield* channelOrders(pixels, normalize, denormalize);
   yield* layouts(shape);
+  yield* recipes(shape);
+}
+
+/** Other constants than ImageNet's, on either side. */
+function* recipes(shape: Golden['shape']): Iterable<InputSuspect> {
+  for (const recipe of RECIPES.slice(1)) {
+    const rest = {
+      id: recipe.id,
+      cure: 'Normalise with mean .485 .456 .406 and std .229 .224 .225.',
+    };
+    yield {
+      ...rest,
+      description: `the images ${recipe.words}`,
+      summary: `PyTorch's images were ${recipe.words}, the golden file's are ${IMAGENET.words}`,
+      change: recolour(shape, between(IMAGENET, recipe)),
+    };
+    yield {
+      ...rest,
+      description: `images taken to be ${recipe.words}`,
+      summary: `the golden file's images are ${recipe.words}, where PyTorch's were ${IMAGENET.words}`,
+      change: recolour(shape, between(recipe, IMAGENET)),
+    };
+  }
+}
+
+function recolour([, , height, width]: Golden['shape'], { matrix, offset }: Colours): Change {
+  const area = height * width;
+  return (input) =>
+    input.map((_, i) => {
+      const c = Math.floor(i / area) % 3;
+      const first = i - c * area;
+      const row = matrix[c] as readonly number[];
+      const sum = row.reduce((a, factor, k) => a + factor * (input[first + k * area] as number), 0);
+      return sum + (offset[c] as number);
+    });
 }
 
 function transformInput(
@@ -220,6 +259,37 @@ function* layouts([images, , height, width]: readonly number[]): Iterable<InputS
     change: moved((y, x) => (h - 1 - y) * w + x),
   };
 }
+
+/** Turns, and shifts by a pixel or two; only without layers, which tell at once. */
+export const movedImages: Lineup = function* (lab) {
+  if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
+  const { shape } = lab.golden;
+  const planes = (data: Float32Array) => planesOf(data, shape);
+  const cure = 'Give both sides the same image.';
+  for (const { id, words, apply } of MOVES.slice(3)) {
+    const input: Change = (data) => apply(planes(data)).data;
+    yield { id, description: words, summary: words, cure, variation: { input } };
+  }
+  for (const [dy, dx] of SHIFTS) {
+    for (const edge of ['rolled', 'zeros', 'repeated'] as const) {
+      const words = `the images shifted by ${shiftWords(dy, dx)} (${edge})`;
+      const input: Change = (data) =>
+        (edge === 'rolled' ? rolled(planes(data), dy, dx) : shifted(planes(data), dy, dx, edge))
+          .data;
+      const summary = `PyTorch was given ${words}`;
+      yield { id: 'input-shifted', description: words, summary, cure, variation: { input } };
+    }
+  }
+};
+
+const SHIFTS = [
+  [0, 1],
+  [0, -1],
+  [1, 0],
+  [-1, 0],
+  [1, 1],
+  [-1, -1],
+] as const;
 
 const chain =
   (...all: readonly Change[]): Change =>

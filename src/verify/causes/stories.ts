@@ -42,15 +42,16 @@ function grouped(all: readonly LayerExplanation[]): Group[] {
   return [...groups.values()];
 }
 
-function toStory({ explanation, layers }: Group): Story {
-  const { id, cure, tensor } = explanation;
+/** One explanation of some layers. */
+export function toStory({ explanation, layers }: Group): Story {
+  const { id, cure, tensor, nowhere } = explanation;
   const distinct = [...new Set(layers)];
   const [only] = distinct;
   return {
     id,
     cure,
     summary: explanation.summary(placeOf(distinct)),
-    where: distinct.length === 1 ? (tensor ?? only ?? null) : blockOf(distinct),
+    where: nowhere ? null : distinct.length === 1 ? (tensor ?? only ?? null) : blockOf(distinct),
   };
 }
 
@@ -87,7 +88,11 @@ function otherWeights(
   fromCheckpoint: boolean,
 ): Story {
   const [first] = layers;
-  const norms = groups.every(({ explanation }) => explanation.key === 'other batch norm');
+  const normed = groups
+    .filter(({ explanation }) => explanation.key === 'other batch norm')
+    .reduce((sum, group) => sum + group.layers.length, 0);
+  if (!fromCheckpoint && normed > 0.7 * layers.size) return otherBatchNorms(layers.size);
+  const norms = normed > 0.9 * layers.size;
   const what = norms ? "BatchNorm's parameters or running statistics" : 'weights';
   const side = fromCheckpoint ? 'the checkpoint' : 'the model';
   return {
@@ -95,5 +100,15 @@ function otherWeights(
     where: null,
     summary: `PyTorch's network has other ${what} than ${side} in ${layers.size} layers, the first is ${first}: as of another epoch or another checkpoint${norms ? ', or moved on by running in training mode' : ''}`,
     cure: `Make the golden file from the checkpoint that the model is made of${norms ? ', calling model.eval() right after loading' : ''}.`,
+  };
+}
+
+/** Without the checkpoint nothing tells which of BatchNorm's numbers it is. */
+function otherBatchNorms(count: number): Story {
+  return {
+    id: 'batch-norm',
+    where: null,
+    summary: `BatchNorm does otherwise in PyTorch's network than in the model, in ${count} layers, and their kernels are alike: training mode, another epsilon, or other statistics`,
+    cure: 'Pass --checkpoint, which tells which; or call model.eval() in PyTorch and capture again.',
   };
 }

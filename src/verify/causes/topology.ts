@@ -8,26 +8,88 @@ import {
 import type { Laboratory } from '../laboratory.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
-/**
- * What can be wrong with the layers. Where the model's graph is not GoogLeNet's it is put right;
- * where it is, it is made wrong in the ways in which PyTorch's model may have been.
- */
-export const topologySuspects: Lineup = function* (lab) {
+/** Where the model's layers are not GoogLeNet's, they are put right: a look at model.json tells. */
+export const modelLayers: Lineup = function* (lab) {
   const odd = oddLayers(lab);
-  yield* conv1Padding(lab);
-  yield* poolCeilMode(lab);
+  if (odd.length === 0) return;
+  yield* conv1PaddedOtherwise(lab);
+  yield* modelPools(lab);
   yield* concatenations(lab);
-  if (odd.length > 0) {
+  const words = odd.slice(0, 3).map((name) => oddWords(lab, name));
+  const rest: Omit<Suspect, 'description' | 'summary'> = {
+    id: 'topology',
+    cure: CONVERT_AGAIN,
+    ...(odd.length === 1 ? { where: odd[0] as string } : {}),
+  };
+  const summary = `the model's layers are not GoogLeNet's: ${words.join('; ')}${odd.length > 3 ? '; and others' : ''}`;
+  yield {
+    ...rest,
+    description: "GoogLeNet's own layers with the model's weights",
+    summary,
+    variation: { model: { ...lab.model, layers: lab.canonical } },
+  };
+  const model = lab.fromCheckpoint();
+  if (model === null) return;
+  yield {
+    ...rest,
+    description: "GoogLeNet's own layers with the checkpoint's weights",
+    summary: `${summary}; and its weights are not the checkpoint's`,
+    variation: { model },
+  };
+};
+
+/** Layers of PyTorch's network made otherwise, as they may have been there. */
+export const torchLayers: Lineup = function* (lab) {
+  if (oddLayers(lab).length > 0) return;
+  yield* conv1Otherwise(lab);
+  yield* torchPools(lab);
+  yield* poolKinds(lab);
+};
+
+/** Average pools where GoogLeNet has max-pools: all of them, those between the stages, one alone. */
+function* poolKinds(lab: Laboratory): Iterable<Suspect> {
+  const pools = lab.canonical.filter(({ class_name }) => class_name === 'MaxPooling2D');
+  const names = pools.map(({ name }) => name);
+  const strided = pools.filter(isStridedPool).map(({ name }) => name);
+  const inner = names.filter((name) => !strided.includes(name));
+  for (const group of [names, strided, inner, ...strided.map((name) => [name])]) {
+    const one = group.length === 1 ? (group[0] as string) : undefined;
+    const what = one ?? (group === names ? 'every pool' : `${group[0]} and its like`);
     yield {
-      id: 'topology',
-      description: "GoogLeNet's own layers with the model's weights",
-      summary: `the model's layers are not GoogLeNet's: ${odd.slice(0, 3).join(', ')}${odd.length > 3 ? ' and others' : ''}`,
-      cure: CONVERT_AGAIN,
-      ...(odd.length === 1 ? { where: odd[0] as string } : {}),
-      variation: { model: { ...lab.model, layers: lab.canonical } },
+      id: 'pool-kind',
+      where: one,
+      description: `${what} as an average pool`,
+      summary: `PyTorch's network has an average pool, not a max-pool, in ${what}`,
+      cure: TORCHVISION_GOLDEN,
+      variation: {
+        model: withLayers(lab.model, (layer) =>
+          group.includes(layer.name) ? { ...layer, class_name: 'AveragePooling2D' } : layer,
+        ),
+      },
     };
   }
-};
+}
+
+/** What a layer of the model does otherwise than GoogLeNet's. */
+function oddWords({ model, canonical }: Laboratory, name: string): string {
+  const [found, right] = [model.layers, canonical].map((layers) =>
+    layers.find((layer) => layer.name === name),
+  );
+  if (found === undefined) return `${name} is missing`;
+  if (right === undefined) return `there is no ${name} in GoogLeNet`;
+  if (found.class_name !== right.class_name) {
+    return `${name} is a ${found.class_name}, not a ${right.class_name}`;
+  }
+  const value = (layer: LayerJSON, key: string) => String(layer.config[key] ?? DEFAULTS[key]);
+  const fields = Object.keys(DEFAULTS).filter((key) => value(found, key) !== value(right, key));
+  const words = fields.map(
+    (key) => `${key} of ${value(found, key)} instead of ${value(right, key)}`,
+  );
+  if (!same(inputsOf(found), inputsOf(right))) {
+    words.push(`the input ${inputsOf(found).join(', ')} instead of ${inputsOf(right).join(', ')}`);
+  }
+  return `${name} has ${words.join(' and ')}`;
+}
 
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
@@ -65,28 +127,36 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   data_format: 'channels_last',
 };
 
-function* conv1Padding(lab: Laboratory): Iterable<Suspect> {
-  const names = ['conv1', 'conv1.pad'];
-  const canonical = lab.canonical.filter(({ name }) => names.includes(name));
-  const actual = lab.model.layers.filter(({ name }) => names.includes(name));
-  const essence = (layers: readonly LayerJSON[]) =>
-    layers.map(({ class_name, config }) => [class_name, config.padding, config.strides]);
-  const id = 'conv1-padding';
-  if (!same(essence(canonical), essence(actual))) {
-    yield {
-      id,
-      where: 'conv1',
-      description: 'conv1 padded by 3 on every side',
-      summary: 'the model does not pad conv1 by 3 on every side, as PyTorch does',
-      cure: CONVERT_AGAIN,
-      variation: { model: replaceLayers(lab.model, names, canonical) },
-    };
-    return;
-  }
+const CONV1 = ['conv1', 'conv1.pad'];
+
+/** The model's conv1 padded otherwise, and nothing else of it. */
+function* conv1PaddedOtherwise(lab: Laboratory): Iterable<Suspect> {
+  const canonical = lab.canonical.filter(({ name }) => CONV1.includes(name));
+  const actual = lab.model.layers.filter(({ name }) => CONV1.includes(name));
+  const paddings = (layers: readonly LayerJSON[]) =>
+    layers.map(({ class_name, config }) => [class_name, config.padding]);
+  const windows = (layers: readonly LayerJSON[]) => {
+    const { strides, kernel_size, dilation_rate } =
+      layers.find(({ name }) => name === 'conv1')?.config ?? {};
+    return [strides, kernel_size, dilation_rate ?? [1, 1]].map(String);
+  };
+  if (same(paddings(canonical), paddings(actual))) return;
+  if (!same(windows(canonical), windows(actual))) return;
+  yield {
+    id: 'conv1-padding',
+    where: 'conv1',
+    description: 'conv1 padded by 3 on every side',
+    summary: 'the model does not pad conv1 by 3 on every side, as PyTorch does',
+    cure: CONVERT_AGAIN,
+    variation: { model: replaceLayers(lab.model, CONV1, canonical) },
+  };
+}
+
+function* conv1Otherwise(lab: Laboratory): Iterable<Suspect> {
   const size = lab.golden.shape[2];
   const padding = (Math.ceil(size / 2) - 1) * 2 + 7 - size;
   const sides = [Math.floor(padding / 2), padding - Math.floor(padding / 2)];
-  const rest = { id, where: 'conv1', cure: TORCHVISION_GOLDEN };
+  const rest = { id: 'conv1-padding', where: 'conv1', cure: TORCHVISION_GOLDEN };
   yield {
     ...rest,
     description: 'conv1 padded as `same`',
@@ -132,23 +202,27 @@ function replaceLayers(
   return { ...model, layers: [...rest.slice(0, at), ...layers, ...rest.slice(at)] };
 }
 
-function* poolCeilMode(lab: Laboratory): Iterable<Suspect> {
+function* modelPools(lab: Laboratory): Iterable<Suspect> {
   const paddings = (layers: readonly LayerJSON[]) =>
     new Map(layers.filter(isStridedPool).map(({ name, config }) => [name, config.padding]));
   const [actual, canonical] = [paddings(lab.model.layers), paddings(lab.canonical)];
   const odd = [...canonical.keys()].filter((name) => actual.get(name) !== canonical.get(name));
+  if (odd.length === 0) return;
+  yield {
+    id: 'pool-ceil-mode',
+    where: odd.length === 1 ? odd[0] : undefined,
+    description: 'pools with ceil_mode',
+    summary: `the model's pools lack PyTorch's ceil_mode: ${odd.join(', ')}`,
+    cure: CONVERT_AGAIN,
+    variation: { model: poolsOf(lab.model, lab.canonical) },
+  };
+}
+
+function* torchPools(lab: Laboratory): Iterable<Suspect> {
   const id = 'pool-ceil-mode';
-  if (odd.length > 0) {
-    yield {
-      id,
-      where: odd.length === 1 ? odd[0] : undefined,
-      description: 'pools with ceil_mode',
-      summary: `the model's pools lack PyTorch's ceil_mode: ${odd.join(', ')}`,
-      cure: CONVERT_AGAIN,
-      variation: { model: poolsOf(lab.model, lab.canonical) },
-    };
-    return;
-  }
+  const canonical = new Map(
+    lab.canonical.filter(isStridedPool).map(({ name, config }) => [name, config.padding]),
+  );
   const hanging = [...canonical.keys()].filter((name) => canonical.get(name) === 'same');
   const all = [...canonical.keys()];
   for (const floored of hanging.length > 1 ? [all, ...hanging.map((name) => [name])] : [hanging]) {

@@ -1,7 +1,8 @@
 import { IMAGENET_MEAN, IMAGENET_STD } from '../../../googlenet/preprocess.js';
 import { toNCHW, toNHWC } from '../../layers.js';
+import { outputSize } from '../../local/convolve.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
-import { type ConvCase, errorOf } from '../../local/layer-case.js';
+import { type ConvCase, errorOf, usualWindows } from '../../local/layer-case.js';
 import { type Planes, type Position, reorderImages, valuesAt } from '../../local/planes.js';
 import { BFLOAT16, FLOAT16 } from '../../rounding.js';
 import type { Explanation } from '../one-layer/explanation.js';
@@ -23,14 +24,17 @@ export function explainImages(
 ): Explanation | undefined {
   const tell = (colours: Colours) => colourStory(colours, raw, transformInput);
   return (
-    exact(each) ?? inColours(each, each.input, '', tell) ?? movedColours(each, tell) ?? shift(each)
+    exact(each) ??
+    inColours(each, each.input, '', tell) ??
+    movedColours(each, tell) ??
+    exactShift(each)
   );
 }
 
 type Tell = (colours: Colours) => { id: string; words: string; cure?: string };
 
 function story(id: string, words: string, error: number): Explanation {
-  return { key: words, id, summary: () => words, cure: SAVED, error };
+  return { key: words, id, nowhere: true, summary: () => words, cure: SAVED, error };
 }
 
 function exact(each: ConvCase): Explanation | undefined {
@@ -147,8 +151,8 @@ function movedColours(each: ConvCase, tell: Tell): Explanation | undefined {
 /** Farther than this an image is no longer the same crop. */
 const FARTHEST = 16;
 
-/** The images shifted; what came in at the edge is known only where they were rolled or filled. */
-function shift(each: ConvCase): Explanation | undefined {
+/** The images rolled, or shifted with the gap filled. */
+function exactShift(each: ConvCase): Explanation | undefined {
   const found = nearestShift(each);
   if (found === undefined) return undefined;
   const [dy, dx] = found;
@@ -159,8 +163,15 @@ function shift(each: ConvCase): Explanation | undefined {
     const error = errorOf(each, { input: shifted(each.input, dy, dx, edge) });
     if (error <= LOCAL_GOAL) return story('input-shifted', words, error);
   }
-  // What lay beyond the edge is not in the file; the pixels that are agree.
-  return { ...story('input-shifted', `${words}, as by another crop`, 0), cure: TORCHVISION_GOLDEN };
+  return undefined;
+}
+
+/** What lay beyond the edge is not in the golden file: the pixels that are agree, when they are shifted. */
+export function shiftedImages(each: ConvCase): Explanation | undefined {
+  const found = nearestShift(each);
+  if (found === undefined) return undefined;
+  const words = `PyTorch was given the images shifted by ${shiftWords(...found)}, as by another crop`;
+  return { ...story('input-shifted', words, 0), cure: TORCHVISION_GOLDEN };
 }
 
 function nearestShift(each: ConvCase): readonly [number, number] | undefined {
@@ -168,6 +179,7 @@ function nearestShift(each: ConvCase): readonly [number, number] | undefined {
   const reach = Math.min(FARTHEST, Math.floor(input.height / 4));
   const { kernel, stride } = each.block;
   const margin = Math.ceil((reach + kernel) / stride);
+  if (outputSize(input.height, usualWindows(each.block)) !== output.height) return undefined;
   const inner = innerPositions(each, margin);
   if (inner.length < 8 || output.height < 4) return undefined;
   const [few, many] = [at(each, inner.slice(0, 3)), at(each, inner)];

@@ -240,7 +240,9 @@ function unknown(each: ConvCase, { scale, offset, seen }: Affine, fromCheckpoint
     odd.length < seen.length
       ? ` (output channel${odd.length === 1 ? '' : 's'} ${odd.slice(0, 4).join(', ')}${odd.length > 4 ? ` and ${odd.length - 4} more` : ''} of ${each.channels})`
       : '';
-  if (!fromCheckpoint) return folded(each, scaled.length > 0, which);
+  const silent = odd.filter((c) => isSilent(each, c));
+  if (silent.length === odd.length) return silentStory(each, which);
+  if (!fromCheckpoint) return folded(each, scaled.length > 0, which, odd.length < seen.length / 2);
   const fields =
     scaled.length > 0 ? 'weight, bias, running_mean or running_var' : 'bias or running_mean';
   return {
@@ -257,6 +259,23 @@ function unknown(each: ConvCase, { scale, offset, seen }: Affine, fromCheckpoint
 function wrongChannels(each: ConvCase): number[] {
   const errors = channelErrors(each.expected, activated(convolved(each), each), each.channels);
   return Array.from(errors.keys()).filter((c) => (errors[c] as number) > LOCAL_GOAL);
+}
+
+function isSilent({ expected, channels }: ConvCase, channel: number): boolean {
+  for (let i = channel; i < expected.length; i += channels) if (expected[i] !== 0) return false;
+  return true;
+}
+
+/** A channel that gives zeros may have lost its kernel, or have a bias that ReLU never lets through. */
+function silentStory(each: ConvCase, which: string): Story {
+  return {
+    key: `channels of ${each.name}`,
+    id: 'corrupt-tensor',
+    tensor: each.name,
+    summary: (where) =>
+      `PyTorch's ${where} gives nothing but zeros${which}: its weights there are lost or far off`,
+    cure: 'Look at what PyTorch loaded, or at its code.',
+  };
 }
 
 /** The one number that all are, if it is another than 1. */
@@ -279,10 +298,10 @@ function scaledKernel(each: ConvCase, ratio: number, fromCheckpoint: boolean): S
 }
 
 /** Without the checkpoint: what BatchNorm became when it was folded. */
-function folded(each: ConvCase, scaled: boolean, which: string): Story {
+function folded(each: ConvCase, scaled: boolean, which: string, few: boolean): Story {
   const tensor = `${each.name}/${scaled ? 'kernel' : 'bias'}`;
   return {
-    key: which === '' ? 'other batch norm' : `channels of ${each.name}`,
+    key: few ? `channels of ${each.name}` : 'other batch norm',
     id: 'corrupt-tensor',
     tensor,
     summary: (where) =>

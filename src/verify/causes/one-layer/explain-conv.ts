@@ -7,7 +7,7 @@ import {
   type LayerCases,
 } from '../../local/layer-case.js';
 import { INPUT } from '../../local/network.js';
-import { explainImages, ofImages } from '../images/explain-images.js';
+import { explainImages, ofImages, shiftedImages } from '../images/explain-images.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { otherActivation } from './activation.js';
 import { otherBatchNorm } from './batch-norm.js';
@@ -17,6 +17,7 @@ import {
   isVague,
   type LayerExplanation,
 } from './explanation.js';
+import { otherInputChannels } from './input-channels.js';
 import { isOtherKernel } from './kernel-fit.js';
 import { otherKernel, unexplained } from './kernels.js';
 import { otherInput, readsStory } from './reads.js';
@@ -29,6 +30,7 @@ const EXPLAINERS: readonly ConvExplainer[] = [
   otherWindows,
   otherKernel,
   otherBatchNorm,
+  otherInputChannels,
 ];
 
 /**
@@ -45,7 +47,10 @@ export function explainConv(
   if (errorOf(each) <= LOCAL_GOAL) return undefined;
   const { fromCheckpoint } = cases;
   // Where nothing explains several layers, it is all of them, and the search takes long.
-  if (before.filter(isVague).length > 3) return unexplained(each, fromCheckpoint);
+  if (before.filter(isVague).length > 3) {
+    const last = before.findLast(({ explanation }) => explanation.explainer)?.explanation.explainer;
+    return search(each, cases, last ? [last] : []) ?? unexplained(each, fromCheckpoint);
+  }
   const first = cases.recording.modules.get(each.name)?.from[0] === INPUT;
   const alone = first && isRight(cases, 'conv2');
   return (
@@ -53,6 +58,7 @@ export function explainConv(
     (before.length === 0 ? search(each, cases, [lessPrecision]) : undefined) ??
     (first && !alone ? images(each, raw, cases.transformInput) : undefined) ??
     search(each, cases, likelyFirst(before)) ??
+    (first ? shiftedImages(each) : undefined) ??
     imagesAlone(each) ??
     (first ? otherImages(each, cases) : undefined) ??
     unexplained(each, fromCheckpoint)
@@ -146,6 +152,7 @@ function otherImages(each: ConvCase, { fromCheckpoint }: LayerCases): Explanatio
   return {
     key: 'other images',
     id: 'input-other',
+    nowhere: true,
     summary: () =>
       `PyTorch was given other images than the golden file holds${weights === undefined ? `, ${either}` : ', beyond colours and position: resized otherwise, augmented, or other pictures'}`,
     cure: 'Save the input exactly as it goes into the model.',

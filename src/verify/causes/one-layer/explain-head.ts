@@ -1,10 +1,11 @@
 import type { Laboratory } from '../../laboratory.js';
+import { toNHWC } from '../../layers.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
 import type { LayerCases } from '../../local/layer-case.js';
-import type { Planes } from '../../local/planes.js';
+import { auxiliaryOutputs } from '../outputs/auxiliary.js';
 import { findDropout } from '../outputs/dropout.js';
 import { explainOutputs } from '../outputs/explain-outputs.js';
-import { explainLinear, type LinearCase, linear } from '../outputs/linear.js';
+import { explainLinear, type LinearCase, linear, linearCase } from '../outputs/linear.js';
 import { type Rows, rowsOf, worstDistance } from '../outputs/rows.js';
 import { CONVERT_AGAIN } from '../suspect.js';
 import type { Explanation, LayerExplanation } from './explanation.js';
@@ -25,13 +26,23 @@ export function explainHead(
   if (fc !== undefined && worstDistance(logits, fc) > 1e-6) {
     found.push({
       layer: 'logits',
-      explanation: explainOutputs(fc, logits, 1e-6) ?? saved(logits, fc),
+      explanation:
+        explainOutputs(fc, logits, 1e-6) ?? auxiliary(lab, cases, logits) ?? saved(logits, fc),
     });
   }
   const explanation =
     inLessPrecision(lab, cases, fc ?? logits, before) ??
     explainLast(lab, cases, fc ?? logits, fc !== undefined);
   return explanation === undefined ? found : [{ layer: 'fc', explanation }, ...found];
+}
+
+/** What is recorded of the layers that the auxiliary heads read from. */
+function auxiliary(lab: Laboratory, { recording }: LayerCases, expected: Rows) {
+  const stage = (name: string) => {
+    const found = recording.recorded(name);
+    return found && toNHWC(found.data, [found.images, found.channels, found.height, found.width]);
+  };
+  return auxiliaryOutputs(lab.checkpoint?.stateDict, expected, stage, LOCAL_GOAL);
 }
 
 function explainLast(
@@ -50,6 +61,7 @@ function explainLast(
     otherPooling(lab, cases, expected) ??
     explainLinear(each, LOCAL_GOAL) ??
     explainOutputs(usual, expected, LOCAL_GOAL) ??
+    auxiliary(lab, cases, expected) ??
     dropout(each, error) ??
     other(lab, error, recorded)
   );
@@ -87,22 +99,11 @@ function otherPooling(lab: Laboratory, { recording }: LayerCases, expected: Rows
   return undefined;
 }
 
-/** The model's own `fc`, which is the checkpoint's where that is at hand: the weights are compared first. */
-export function linearCase(
-  { model, golden }: Laboratory,
-  features: Planes,
-  expected: Rows,
-): LinearCase | undefined {
-  const [kernel, bias] = ['kernel', 'bias'].map((field) => model.weights.get(`fc/${field}`)?.data);
-  const rows = rowsOf(features.data, golden.shape[0]);
-  if (!kernel || !bias || rows.columns * bias.length !== kernel.length) return undefined;
-  return { features: rows, kernel, bias, expected };
-}
-
 function saved(expected: Rows, actual: Rows): Explanation {
   return {
     key: 'logits',
     id: 'logits',
+    nowhere: true,
     summary: () =>
       "the golden file's logits are not what its own fc gave: something was done to them",
     cure: 'Save what the model returns, as it is.',

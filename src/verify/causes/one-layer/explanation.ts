@@ -11,6 +11,8 @@ export interface Explanation {
   readonly cure: string;
   /** The tensor, where it is one. */
   readonly tensor?: string;
+  /** Whether no layer is to blame: the images, or what was saved. */
+  readonly nowhere?: true;
   /** The layer to blame, where it is another than the one that was looked at. */
   readonly layer?: string;
   /** What is left of the layer's error. */

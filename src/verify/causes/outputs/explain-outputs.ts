@@ -18,7 +18,7 @@ export function explainOutputs(
     const error = worstDistance(expected, change.outputs);
     if (!(error <= goal)) continue;
     const { id, summary, cure } = change;
-    return { key: summary, id, summary: () => summary, cure, error };
+    return { key: summary, id, nowhere: true, summary: () => summary, cure, error };
   }
   return (
     roundedOutputs(logits, expected, goal) ??
@@ -59,6 +59,7 @@ function roundedStory(what: string, error: number): Explanation {
   const float = what === 'float16' || what === 'bfloat16';
   return {
     key: summary,
+    nowhere: true,
     id: float ? `precision-${what}` : 'logits-rounded',
     summary: () => summary,
     cure: 'Save the logits in float32, as the model returns them.',
@@ -80,6 +81,7 @@ function fewValues(logits: Rows, expected: Rows, goal: number): Explanation | un
   const summary = `${wrong.length} of the golden file's ${values.length} logits differ, the others agree: ${places.join(', ')}${wrong.length > 3 ? ' and more' : ''}`;
   return {
     key: summary,
+    nowhere: true,
     id: 'logits',
     summary: () => summary,
     cure: TORCHVISION_GOLDEN,
@@ -98,6 +100,7 @@ function fewRows(logits: Rows, expected: Rows, goal: number): Explanation | unde
   const summary = `the golden file's logits of image ${wrong.join(', ')} are not those of its image; the other images agree`;
   return {
     key: summary,
+    nowhere: true,
     id: 'image-other',
     summary: () => summary,
     cure: TORCHVISION_GOLDEN,

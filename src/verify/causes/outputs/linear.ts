@@ -1,6 +1,9 @@
+import type { Laboratory } from '../../laboratory.js';
+import type { Planes } from '../../local/planes.js';
 import { BFLOAT16, FLOAT16 } from '../../rounding.js';
 import type { Explanation } from '../one-layer/explanation.js';
-import { distance, fitScale, mapRows, type Rows, rowAt, worstDistance } from './rows.js';
+import { outputOrders } from './orders.js';
+import { distance, fitScale, mapRows, type Rows, rowAt, rowsOf, worstDistance } from './rows.js';
 
 /** A linear layer: what goes in, what should come out, and what does. */
 export interface LinearCase {
@@ -9,6 +12,18 @@ export interface LinearCase {
   readonly kernel: Float32Array;
   readonly bias: Float32Array;
   readonly expected: Rows;
+}
+
+/** The model's own `fc`, which is the checkpoint's where that is at hand: the weights are compared first. */
+export function linearCase(
+  { model, golden }: Laboratory,
+  features: Planes,
+  expected: Rows,
+): LinearCase | undefined {
+  const [kernel, bias] = ['kernel', 'bias'].map((field) => model.weights.get(`fc/${field}`)?.data);
+  const rows = rowsOf(features.data, golden.shape[0]);
+  if (!kernel || !bias || rows.columns * bias.length !== kernel.length) return undefined;
+  return { features: rows, kernel, bias, expected };
 }
 
 type Story = Omit<Explanation, 'error' | 'summary'> & { readonly text: string };
@@ -63,6 +78,9 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
     tensorStory('fc/kernel', `PyTorch's fc.weight is ${rounded(factor)} times what it should be`),
     heavier,
   ];
+  for (const { summary, outputs } of outputOrders(products, wanted, 1e-4)) {
+    yield [tensorStory('fc/kernel', `${summary}, in fc.weight`), withBias(outputs)];
+  }
   yield* changedBias(each, usual);
   yield* fewClasses(each, usual);
   yield* oneFeature(each, usual);
@@ -169,6 +187,7 @@ function classes(wrong: readonly number[], all: number): string {
 /** One feature that counts otherwise: all classes change as its weights are. */
 function* oneFeature(each: LinearCase, usual: Rows): Iterable<readonly [Story, Rows]> {
   const { expected, features, kernel } = each;
+  if (usual.columns < 10) return;
   const change = rowAt(expected, 0).map((value, c) => value - (rowAt(usual, 0)[c] as number));
   const columns = usual.columns;
   const weights = (f: number) => Float64Array.from(kernel.subarray(f * columns, (f + 1) * columns));
@@ -188,13 +207,9 @@ function* oneFeature(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
       ),
     );
     const times = Number((1 + factor).toFixed(3));
-    yield [
-      tensorStory(
-        'fc/kernel',
-        `PyTorch's fc takes feature ${f} ${times} times, where it should once`,
-      ),
-      outputs,
-    ];
+    const words =
+      times === 0 ? `leaves feature ${f} out` : `counts feature ${f} ${times} times, not once`;
+    yield [tensorStory('fc/kernel', `PyTorch's fc ${words}`), outputs];
     return;
   }
 }

@@ -18,25 +18,35 @@ export function* outputOrders(logits: Rows, expected: Rows, goal: number): Itera
   if (images !== null) yield reordered(logits, images);
 }
 
-/** Which class of the model's each of PyTorch's is, by the first image, where all differ. */
+/**
+ * Which class of the model's each of PyTorch's is: by rank in the first image, and between neighbours, which
+ * rounding may exchange, by what the other images say.
+ */
 function classOrder(logits: Rows, expected: Rows): number[] | null {
+  const [ours, theirs] = [rowAt(logits, 0), rowAt(expected, 0)];
   const ranked = (row: Float64Array) =>
     Array.from(row.keys()).sort((a, b) => (row[a] as number) - (row[b] as number));
-  const [from, to] = [ranked(rowAt(logits, 0)), ranked(rowAt(expected, 0))];
+  const [from, to] = [ranked(ours), ranked(theirs)];
   const order = new Array<number>(from.length);
-  for (const [rank, c] of to.entries()) order[c] = from[rank] as number;
-  // Rounding exchanges neighbours: where a class nearly fits as it is, it stays.
-  const [ours, theirs] = [rowAt(logits, 0), rowAt(expected, 0)];
-  const step = 1e-4 * Math.sqrt(theirs.reduce((a, x) => a + x * x, 0) / theirs.length);
-  const shift = ((order[0] as number) + order.length) % order.length;
-  const close = (c: number, d: number) =>
-    Math.abs((ours[d] as number) - (theirs[c] as number)) <= step;
-  const plain = order.map((d, c) => {
-    const shifted = (c + shift) % order.length;
-    return close(c, c) ? c : close(c, shifted) ? shifted : d;
-  });
-  const complete = new Set(plain).size === plain.length ? plain : order;
-  return complete.every((d, c) => d === c) ? null : complete;
+  for (const [rank, c] of to.entries()) {
+    const near = from.slice(Math.max(0, rank - NEIGHBOURS), rank + NEIGHBOURS + 1);
+    order[c] = nearestClass(logits, expected, c, near);
+  }
+  return order.every((d, c) => d === c) ? null : order;
+}
+
+/** How far rounding may move a class in rank. */
+const NEIGHBOURS = 4;
+
+function nearestClass(logits: Rows, expected: Rows, c: number, near: readonly number[]): number {
+  const apart = (d: number) => {
+    let sum = 0;
+    for (let image = 0; image < expected.images; image++) {
+      sum += ((rowAt(expected, image)[c] as number) - (rowAt(logits, image)[d] as number)) ** 2;
+    }
+    return sum;
+  };
+  return near.reduce((best, d) => (apart(d) < apart(best) ? d : best));
 }
 
 function orderWords(order: readonly number[]): string {
