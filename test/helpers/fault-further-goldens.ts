@@ -99,7 +99,7 @@ const PRECISION: readonly Row[] = [
     'half-head',
     'fc alone in float16',
     [FLOAT16, /\bfc\b|last layer|head/i],
-    { layer: 'fc', half: /kernel|weight/ },
+    { layer: 'fc', half: /\bfc\b.*(kernel|weight)|fc\/kernel/ },
   ],
   ['int8', 'kernels quantised to int8', [/int8|8.?bit|quanti/i], { layer: 'conv1', ...UNNAMEABLE }],
   ['logits-half', 'logits saved in float16', [FLOAT16, /logit|output|result|saved/i], ALWAYS],

@@ -29,7 +29,7 @@ const saved = (
     [],
     truth,
     ({ plain: { files, golden } }) => ({ files, golden: refilled(golden, value) }),
-    { layer: 'conv1', ...options },
+    { layer: 'conv1', half: OTHER_IMAGES, ...options },
   );
 
 const SIDE = 64;
@@ -40,6 +40,8 @@ const of = (values: readonly number[], channel: number) => values[channel] as nu
 const pixel = (value: number, c: number) => value * of(IMAGENET_STD, c) + of(IMAGENET_MEAN, c);
 
 const NORMALISED = /normali[sz]|\bmean|\bstd|deviation|constants|CLIP/i;
+/** True of all of these. */
+const OTHER_IMAGES = /(other|another|different) (image|picture|input)s?/i;
 const WHICH = /image (number |no\. |#)?1\b|second image|one image|one of the images/i;
 
 export const FURTHER_INPUTS: readonly Further[] = [
@@ -54,7 +56,7 @@ export const FURTHER_INPUTS: readonly Further[] = [
   ),
   saved(
     'images in the order RBG',
-    [/channel|colou?r|RBG|plane/i, /order|swap|exchang|RBG|permut/i],
+    [/channel|colou?r|RBG|plane/i, /order|swap|exchang|RBG|permut|matrix|times|mix/i],
     (at, n, c, y, x) => at(n, (3 - c) % 3, y, x),
   ),
   saved('images turned by 90 degrees', [/turn|rotat|90/i], (at, n, c, y, x) =>

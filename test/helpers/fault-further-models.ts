@@ -37,7 +37,8 @@ const PADDING = /pad/i;
 const ACTIVATION = /relu|activation|sigmoid|tanh|elu|linear/i;
 const AVERAGES = /averag|another kind|kind of pool|\bmean/i;
 const WINDOW = /kernel.size|pool.size|window|size|[35].?[x×].?[35]|\b[35]\b/i;
-const FED = /input|connect|fed|feed|takes|wire|wiring|inbound|skip|left out|missing/i;
+const FED =
+  /input|connect|fed|feed|takes|wire|wiring|inbound|skip|left out|missing|no target|not used|unused/i;
 const ALWAYS = { always: true };
 
 const SETTINGS: readonly Further[] = [

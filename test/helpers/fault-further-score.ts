@@ -12,7 +12,7 @@ export interface Outcome {
 
 /**
  * `missed`: it passed, though the logits are beyond the tolerance. `named`: truly. `layer only`: where it
- * starts, and no more. `wrong`: something else is blamed. `unnamed`: nothing is. `invisible`: it passed, and
+ * starts and no more, or something as true and as little. `wrong`: something else is blamed. `unnamed`: nothing is. `invisible`: it passed, and
  * the logits are within the tolerance.
  */
 export type Verdict = 'missed' | 'named' | 'layer only' | 'wrong' | 'unnamed' | 'invisible';
@@ -54,7 +54,7 @@ export function judge(outcome: Outcome): Verdict {
   if (words === null) return startsRight(outcome) ? 'layer only' : 'unnamed';
   const blames = fault.innocent?.test(verification?.diagnosis?.cause?.summary ?? words) ?? false;
   if (!blames && fault.truth.every((part) => part.test(words))) return 'named';
-  if (tellsLayerAlone(words, fault)) return 'layer only';
+  if (!blames && tellsLayerAlone(words, fault)) return 'layer only';
   return refusal !== null && !blames ? 'unnamed' : 'wrong';
 }
 
@@ -69,8 +69,8 @@ const PARTICULARS =
 
 /** Whether the words tell nothing but the layer where it starts. */
 function tellsLayerAlone(words: string, { layer, half }: Further): boolean {
-  if (layer === undefined || !words.includes(layer)) return false;
   if (half?.test(words)) return true;
+  if (layer === undefined || !words.includes(layer)) return false;
   return !PARTICULARS.test(
     words.replaceAll(/\b(conv|inception|maxpool|avgpool|branch)[\w.]*/g, ''),
   );

@@ -70,4 +70,4 @@ export const MODEL_BLAMED =
 
 /** PyTorch computed what the checkpoint says: to blame it leads astray. */
 export const PYTORCH_BLAMED =
-  /(PyTorch|the golden file)('s network)? (has|had|was|is|used|does|did|ran|runs|computed)\b|PyTorch's network/i;
+  /(?<!\b(as|than|where|in|of|unlike) )(PyTorch|the golden file)('s network)? (has|had|was|is|used|does|did|ran|runs|computed)\b|PyTorch's network/i;

@@ -26,7 +26,12 @@ const artifact = (
   truth: readonly RegExp[],
   plant: (sound: Sound) => Pair | Promise<Pair>,
   options: Options = {},
-): Further => further(name, [], truth, plant, { innocent: PYTORCH_BLAMED, ...options });
+): Further =>
+  further(name, [], truth, plant, { innocent: PYTORCH_BLAMED, half: WEIGHTS_DIFFER, ...options });
+
+/** True of all that is done to weights. */
+const WEIGHTS_DIFFER =
+  /(weight|tensor|kernel|layer)s?\b.*(checkpoint|differ|corrupt|damaged|changed)/i;
 
 const ALWAYS = { always: true };
 const UNNAMEABLE = { unnameable: true };
@@ -116,7 +121,10 @@ const LAYERS: readonly Further[] = [
   ),
   artifact(
     'the units of a layer in another order',
-    [named('inception3a.branch4.1'), /channel|unit|order|permut|kernel|weight|tensor/i],
+    [
+      named('inception3a.branch4.1'),
+      /channel|unit|order|permut|kernel|weight|tensor|corrupt|damaged|checkpoint/i,
+    ],
     inWeights((weights) => {
       for (const weight of ofLayer(weights, 'inception3a.branch4.1')) {
         outputsFrom(weight, (o, outputs) => (5 * o + 1) % outputs);
@@ -126,7 +134,10 @@ const LAYERS: readonly Further[] = [
   ),
   artifact(
     'two units of a layer swapped',
-    [named('inception5b.branch1'), /channel|unit|order|swap|kernel|weight|tensor/i],
+    [
+      named('inception5b.branch1'),
+      /channel|unit|order|swap|kernel|weight|tensor|corrupt|damaged|checkpoint/i,
+    ],
     inWeights((weights) => {
       for (const weight of ofLayer(weights, 'inception5b.branch1')) swapOutputs(weight, 5, 200);
     }),
@@ -134,7 +145,7 @@ const LAYERS: readonly Further[] = [
   ),
   artifact(
     'every bias lost',
-    [/bias/],
+    [/biases|(all|every).*bias/i],
     inWeights((weights) => {
       for (const { name, data } of weights.values()) if (name.endsWith('/bias')) data.fill(0);
     }),
@@ -192,7 +203,10 @@ const FOLDING: readonly Further[] = [
   ),
   artifact(
     'one layer left unfolded',
-    [named('inception5b.branch1'), /kernel|bias|weight|BatchNorm|fold|tensor/i],
+    [
+      named('inception5b.branch1'),
+      /kernel|bias|weight|BatchNorm|fold|tensor|corrupt|damaged|checkpoint/i,
+    ],
     (sound) => {
       const unfolded = foldedBy(() => [1, 0])(sound).files;
       return onlyIn(sound, unfolded, 'inception5b.branch1');
@@ -338,7 +352,7 @@ const OTHER = further(
     const { files } = await convertCheckpoint(other, { imageSize: 64, transformInput: false });
     return { files, golden: ground.plain.golden };
   },
-  { layer: 'conv2', half: /checkpoint/i },
+  { layer: 'conv2', half: /checkpoint|PyTorch/i },
 );
 
 /** Below what any bound on logits can see; nothing is to be said of it that is not true. */
