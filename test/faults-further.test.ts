@@ -88,7 +88,8 @@ describeWithPython('the validator, with a further fault planted', () => {
     }
 
     it('the lowest bit of a weight', slowUnless(false), async () => {
-      expect(judge(await examine(LOWEST_BIT, ground))).toBe('invisible');
+      // No bound on logits can see it; the checkpoint can.
+      expect(['invisible', 'named']).toContain(judge(await examine(LOWEST_BIT, ground)));
     });
   });
 

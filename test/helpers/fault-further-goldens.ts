@@ -330,12 +330,20 @@ const RESAMPLED = /resiz|resampl|interpol|antialias|bicubic|crop|letterbox|neare
 const SHIFTED = /shift|mov|offset|pixel (to|off)|off by|crop/i;
 const WHICH = /image (number |no\. |#)?1\b|second image|one image|one of the images/i;
 
+/** True of all of these. */
+const OTHER_IMAGES = /(other|another|different) (image|picture|input)s?/i;
+
 const given = (
   what: string,
   name: string,
   truth: readonly RegExp[],
   options: Options = {},
-): Row => [`given-${what}`, `PyTorch was given ${name}`, truth, { layer: 'conv1', ...options }];
+): Row => [
+  `given-${what}`,
+  `PyTorch was given ${name}`,
+  truth,
+  { layer: 'conv1', half: OTHER_IMAGES, ...options },
+];
 
 const INPUTS: readonly Row[] = [
   given(
@@ -362,7 +370,7 @@ const INPUTS: readonly Row[] = [
   }),
   given('rbg', 'images in the order RBG', [
     /channel|colou?r|RBG|plane/i,
-    /order|swap|exchang|RBG|permut/i,
+    /order|swap|exchang|RBG|permut|matrix|times|mix/i,
   ]),
   given('rolled', 'images rolled by one pixel', [SHIFTED], ALWAYS),
   given('moved', 'images cropped one pixel further', [SHIFTED]),
