@@ -101,7 +101,12 @@ const PRECISION: readonly Row[] = [
     [FLOAT16, /\bfc\b|last layer|head/i],
     { layer: 'fc', half: /\bfc\b.*(kernel|weight)|fc\/kernel/ },
   ],
-  ['int8', 'kernels quantised to int8', [/int8|8.?bit|quanti/i], { layer: 'conv1', ...UNNAMEABLE }],
+  [
+    'int8',
+    'kernels quantised to int8',
+    [/int8|8.?bit|quanti/i],
+    { layer: 'conv1', half: /other weights/, ...UNNAMEABLE },
+  ],
   ['logits-half', 'logits saved in float16', [FLOAT16, /logit|output|result|saved/i], ALWAYS],
   ['logits-bfloat16', 'logits saved in bfloat16', [BFLOAT16, /logit|output|result|saved/i]],
   ['logits-two-decimals', 'logits rounded to two decimals', [/round|decimal|digits/i]],
@@ -124,7 +129,7 @@ const WEIGHT_ROWS: readonly Row[] = [
   [
     'pruned',
     'three tenths of every kernel pruned',
-    [/prun|zero|spars/i],
+    [/prun|zero|spars|other weights/i],
     { layer: 'conv1', ...UNNAMEABLE },
   ],
   otherWeights(
@@ -361,7 +366,7 @@ const INPUTS: readonly Row[] = [
   given(
     'caffe',
     "images as Caffe's GoogLeNet wants them",
-    [/BGR|255|caffe|normali[sz]/i],
+    [/BGR|red and blue|255|caffe|normali[sz]/i],
     UNNAMEABLE,
   ),
   given('255-normalized', 'images from 0 to 255, then normalised', [/255/]),
@@ -379,7 +384,7 @@ const INPUTS: readonly Row[] = [
   given('turned', 'images turned by 90 degrees', [/turn|rotat|90/i]),
   given('8-bit', 'images cut to 8 bits', [/8.?bit|quanti|round|uint8/i], UNNAMEABLE),
   given('second-raw', 'the second image not normalised', [WHICH], ALWAYS),
-  given('second-mirrored', 'the second image upside down', [WHICH]),
+  given('second-mirrored', 'the second image mirrored', [WHICH]),
   [
     'bicubic',
     'PyTorch resized by bicubic interpolation',
@@ -403,8 +408,8 @@ const INPUTS: readonly Row[] = [
   [
     'larger',
     'PyTorch was given larger images',
-    [/size|resiz|resolution|larger|96|pixels/i],
-    { layer: 'conv1' },
+    [/\bsizes?\b|resolution|larger|96/i],
+    { layer: 'conv1', half: OTHER_IMAGES },
   ],
   [
     'other-order',
@@ -443,7 +448,8 @@ export const FURTHER_GOLDENS: readonly Further[] = [
   ),
   transformed('transform-twice', 'transform_input twice', [
     /transform/i,
-    /twice|two times|second time|already|both/i,
+    // Images from -1 to 1 are those that it has gone over once.
+    /twice|two times|second time|already|both|0\.5|-1/i,
   ]),
   // As if it were off, and the input what it is.
   transformed('transform-saved', 'the input saved after transform_input', [/transform/i]),

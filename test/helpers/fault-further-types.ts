@@ -66,7 +66,7 @@ export const named = (layer: string): RegExp => new RegExp(`\\b${layer.replaceAl
 
 /** The model equals the checkpoint: to blame it, or to have it converted anew, leads astray. */
 export const MODEL_BLAMED =
-  /the (converted )?model (has|holds|does|is|was|lacks|pads|takes)\b|model\.json|shards?\b/i;
+  /the (converted )?model (has|holds|does|is|was|lacks|pads|takes)\b(?! (what )?the checkpoint)|model\.json|shards?\b/i;
 
 /** PyTorch computed what the checkpoint says: to blame it leads astray. */
 export const PYTORCH_BLAMED =
