@@ -10,6 +10,7 @@ other file of this folder.
 
 import argparse
 import difflib
+import functools
 import glob
 import gzip
 import hashlib
@@ -274,13 +275,32 @@ def forward(model, batch, names):
 
 
 def layer_names(model):
-    """The modules worth comparing, in the order they run: conv blocks, pools, Inception blocks, fc."""
-    kinds = (BasicConv2d, Inception, torch.nn.MaxPool2d, torch.nn.AdaptiveAvgPool2d, torch.nn.Linear)
+    """The modules worth comparing, in the order they run: conv blocks, pools, Inception blocks, fc.
+
+    Pools count whatever kind they are, and so does what somebody put in a layer's place under its name.
+    """
+    kinds = (BasicConv2d, Inception, torch.nn.Linear, *POOLS)
+    usual = usual_layers()
     names = []
     for top, block in model.named_children():
         inside = [f"{top}.{name}" for name, module in block.named_modules() if name and isinstance(module, kinds)]
-        names += [*inside, *([top] if isinstance(block, kinds) else [])]
+        placed = [name for name in usual if name.startswith(f"{top}.") and name not in inside]
+        present = dict(model.named_modules())
+        names += [*inside, *(name for name in placed if name in present)]
+        names += [top] if isinstance(block, kinds) or top in usual else []
     return [name for name in names if not name.startswith("aux")]
+
+
+POOLS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if re.fullmatch(r"\w*Pool2d", name))
+"""torch's pools of every kind: average, adaptive, fractional, of a power, and the max-pool."""
+
+
+@functools.lru_cache
+def usual_layers():
+    """The names of torchvision's own layers."""
+    model = googlenet(weights=None, aux_logits=False, init_weights=False)
+    kinds = (BasicConv2d, Inception, torch.nn.MaxPool2d, torch.nn.AdaptiveAvgPool2d, torch.nn.Linear)
+    return [name for name, module in model.named_modules() if name and isinstance(module, kinds)]
 
 
 def resolve_layers(model, layers):

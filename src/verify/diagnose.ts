@@ -1,8 +1,4 @@
-import { readCheckpoint, ungzip } from '../checkpoint/index.js';
-import { selectStateDict } from '../checkpoint/state-dict.js';
-import { matchStateDict, NETWORK_KEYS } from '../googlenet/mapping.js';
 import type { Provenance } from '../provenance.js';
-import { sha256 } from '../sha256.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
@@ -24,7 +20,8 @@ import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
 import type { BackendResult, VerifyOptions } from './index.js';
-import { Laboratory, type Weights } from './laboratory.js';
+import { Laboratory } from './laboratory.js';
+import { readWeights } from './read-weights.js';
 import { DEFAULT_RTOL } from './tolerance.js';
 
 /** A failed parity check, and what is known about it. */
@@ -92,23 +89,6 @@ async function search(failure: Failure): Promise<Diagnosis> {
   } finally {
     await backend.stop();
   }
-}
-
-/** The weights of the checkpoint; null without one, or with one that the model was not made of. */
-async function readWeights(
-  bytes: Uint8Array | undefined,
-  provenance: Provenance | null,
-): Promise<Weights | null> {
-  if (bytes === undefined) return null;
-  const { file } = await ungzip(bytes);
-  const made = provenance?.source?.sha256;
-  if (made && made !== (await sha256(file))) return null;
-  const { value } = await readCheckpoint(file);
-  const name = provenance?.stateDict.name;
-  const key = name === undefined || name === '.' ? undefined : name;
-  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const { branch3Kernel } = matchStateDict(candidate.stateDict, candidate);
-  return { stateDict: candidate.stateDict, branch3Kernel };
 }
 
 async function interrogate(lab: Laboratory, { failing, options }: Failure): Promise<Diagnosis> {

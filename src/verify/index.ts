@@ -15,6 +15,7 @@ import { diagnose } from './diagnose.js';
 import type { Diagnosis } from './diagnosis.js';
 import { batchNHWC, type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
 import { compareLayers, type LayerReport } from './layers.js';
+import { checkStoredWeights } from './stored-weights.js';
 import { DEFAULT_RTOL, type ToleranceOptions, toleranceFor } from './tolerance.js';
 
 export interface VerifyOptions extends BackendOptions {
@@ -23,7 +24,10 @@ export interface VerifyOptions extends BackendOptions {
   readonly tolerance?: ToleranceOptions | undefined;
   /** Fail where the work would run on a processor or a software adapter. */
   readonly requireGpu?: boolean | undefined;
-  /** The checkpoint that the model was made of, as `torch.save` wrote it: lets more causes be tried. */
+  /**
+   * The checkpoint that the model was made of, as `torch.save` wrote it: lets more causes be tried, and
+   * what the model has stored be compared with what converting it gives.
+   */
   readonly checkpoint?: Uint8Array | undefined;
   /** Look for the cause when parity fails; default true. */
   readonly diagnose?: boolean | undefined;
@@ -83,7 +87,8 @@ export interface BackendResult {
  *
  * @param files `model.json` and its shards, as read back from where they were written
  * @throws Pth2tfjsError `model` for files that are no such model; `golden` when the images, the
- *   classes or the checkpoint do not fit the model; `backend` when a backend is absent; `no-gpu`
+ *   classes or the checkpoint do not fit the model; `model` also when parity holds and a stored weight is
+ *   not the checkpoint's; `backend` when a backend is absent; `no-gpu`
  *   when one is required and not there.
  */
 export async function verifyModel(
@@ -103,6 +108,9 @@ export async function verifyModel(
     failing === undefined || options.diagnose === false
       ? null
       : await diagnose({ files, golden, failing, options, provenance });
+  if (passed && options.checkpoint !== undefined) {
+    await checkStoredWeights(files, golden, options.checkpoint, provenance);
+  }
   const { modelName = 'model', goldenName = 'golden', runtime = '' } = options;
   return {
     model: modelName,

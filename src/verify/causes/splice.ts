@@ -47,7 +47,8 @@ async function spliced(
   const odd = changes.changed();
   // Where all of the first layer differs, it may as well have been given another input.
   if (layer === 'conv1' && odd.length > channels / 2) return { error, convicted: false };
-  const which = odd.length < channels ? ` (${channelList(odd)} of ${channels})` : '';
+  const which =
+    odd.length > 0 && odd.length < channels ? ` (${channelList(odd)} of ${channels})` : '';
   const what = proved ? "is not in PyTorch's network what it is in the checkpoint" : 'is corrupted';
   return {
     error,

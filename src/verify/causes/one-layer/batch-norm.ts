@@ -28,7 +28,7 @@ export const otherBatchNorm: ConvExplainer = (each, cases) => {
   const error = Math.max(...fit.seen.map((c) => errors[c] as number));
   if (error > 2 * LOCAL_GOAL) return undefined;
   const story = each.batchNorm && ofBatch(each, each.batchNorm, fit);
-  return { ...(story ?? unknown(each, fit, cases.fromCheckpoint)), error };
+  return { ...(story ?? unknown(each, raw, fit, cases.fromCheckpoint)), error };
 };
 
 /** Least squares where ReLU let the values through; null where too little was seen to tell. */
@@ -224,10 +224,18 @@ function impliedStatistics(
 }
 
 /** Scales and offsets that follow no rule: the kernel is cleared all the same. */
-function unknown(each: ConvCase, { scale, offset, seen }: Affine, fromCheckpoint: boolean): Story {
+function unknown(
+  each: ConvCase,
+  raw: Float64Array,
+  { scale, offset, seen }: Affine,
+  fromCheckpoint: boolean,
+): Story {
   const differs = (a: Float64Array, b: Float64Array, c: number, unit: number) =>
     Math.abs((a[c] as number) - (b[c] as number)) > 1e-3 * Math.abs(unit);
-  const scaled = seen.filter((c) => differs(scale, each.scale, c, each.scale[c] as number));
+  const kept = movedAlone(each, raw, seen);
+  const scaled = kept
+    ? []
+    : seen.filter((c) => differs(scale, each.scale, c, each.scale[c] as number));
   const spread = Math.sqrt(
     seen.reduce((sum, c) => sum + (each.offset[c] as number) ** 2, 0) / seen.length,
   );
@@ -242,17 +250,33 @@ function unknown(each: ConvCase, { scale, offset, seen }: Affine, fromCheckpoint
       : '';
   const silent = odd.filter((c) => isSilent(each, c));
   if (silent.length === odd.length) return silentStory(each, which);
-  if (!fromCheckpoint) return folded(each, scaled.length > 0, which, odd.length < seen.length / 2);
-  const fields =
-    scaled.length > 0 ? 'weight, bias, running_mean or running_var' : 'bias or running_mean';
+  if (!fromCheckpoint) return folded(each, !kept, which, odd.length < seen.length / 2);
+  const fields = kept ? 'bias or running_mean' : 'weight, bias, running_mean or running_var';
   return {
     key: odd.length < seen.length / 2 ? `channels of ${each.name}` : 'other batch norm',
     id: 'batch-norm',
-    tensor: `${each.name}/${scaled.length > 0 ? 'kernel' : 'bias'}`,
+    tensor: `${each.name}/${kept ? 'bias' : 'kernel'}`,
     summary: (where) =>
       `PyTorch's BatchNorm of ${where} has another ${fields} than the checkpoint${which}; the kernel is the checkpoint's`,
     cure: 'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.',
   };
+}
+
+/** Whether other offsets do, with the scales as they should be. */
+function movedAlone(each: ConvCase, raw: Float64Array, seen: readonly number[]): boolean {
+  const { channels, expected, scale } = each;
+  const offset = each.offset.slice();
+  for (const c of seen) {
+    let [sum, count] = [0, 0];
+    for (let i = c; i < raw.length; i += channels) {
+      if (expected[i] === 0) continue;
+      sum += (expected[i] as number) - (raw[i] as number) * (scale[c] as number);
+      count++;
+    }
+    offset[c] = sum / count;
+  }
+  const errors = channelErrors(expected, activated(raw, each, { offset }), channels);
+  return seen.every((c) => (errors[c] as number) <= 2 * LOCAL_GOAL);
 }
 
 /** Channels of which too little is seen to tell more: they fell silent, or speak at all. */

@@ -5,7 +5,7 @@ import { poolPlanes } from '../../local/pool.js';
 import { explainConcatenation } from './concatenation.js';
 import type { Explanation, LayerExplanation } from './explanation.js';
 import { explainAverage, explainPool, planesError } from './pool.js';
-import { readsStory } from './reads.js';
+import { leftOutWords, readsStory } from './reads.js';
 
 /** A layer without weights. */
 type Plain = Exclude<Module, { type: 'conv' | 'linear' }>;
@@ -24,7 +24,8 @@ export function explainPlain(
 ): Explanation | undefined {
   const output = recording.recorded(module.name);
   const inputs = module.from.map((name) => recording.output(name));
-  if (output === undefined || inputs.some((input) => input === undefined)) return undefined;
+  if (output === undefined) return undefined;
+  if (inputs.some((input) => input === undefined)) return leftOut(module, recording, output);
   const known = inputs as [Planes];
   const usual = usualOutput(module, known);
   const error = usual === undefined ? Infinity : planesError(output, usual);
@@ -51,6 +52,18 @@ function reason(
   if (module.type === 'pool') return explainPool(module, inputs[0], output);
   if (module.type === 'average') return explainAverage(inputs[0], output);
   return explainConcatenation(inputs, start, output);
+}
+
+/** A block whose branches never ran, and which gives what went into it: an identity in its place. */
+function leftOut(
+  { name, from }: Plain,
+  recording: LayerCases['recording'],
+  output: Planes,
+): Explanation | undefined {
+  const input = recording.inputOf(from[0] ?? '');
+  const error = input === undefined ? Infinity : planesError(output, input);
+  if (error > GOAL) return undefined;
+  return { ...readsStory(name), summary: leftOutWords, error };
 }
 
 /** A pool that reads from another layer than it should. */

@@ -4,16 +4,24 @@ import { INPUT } from '../../local/network.js';
 import { type Planes, reorderImages, sameSize } from '../../local/planes.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { ConvExplainer, Explanation } from './explanation.js';
-import { otherPools } from './pool.js';
+import { otherPools, planesError } from './pool.js';
 
 /** A convolution that reads something else than it should: another layer, or another pool before it. */
 export const otherInput: ConvExplainer = (each, cases) => {
+  const identity = planesError(each.output, each.input);
+  if (identity <= 1e-6) {
+    return { ...readsStory('nothing'), summary: leftOutWords, error: identity };
+  }
   for (const { input, story } of [...unrecordedPools(each, cases), ...otherLayers(each, cases)]) {
     const error = errorOf(each, { input });
     if (error <= LOCAL_GOAL) return { ...story, error };
   }
   return undefined;
 };
+
+/** An identity in a layer's place. */
+export const leftOutWords = (where: string) =>
+  `PyTorch's network leaves ${where} out: it gives what goes into it`;
 
 interface Reading {
   readonly input: Planes;

@@ -88,7 +88,7 @@ function temperature(logits: Rows, expected: Rows): OutputChange {
   return {
     id: 'logits-scaled',
     description: `the logits ${words}`,
-    summary: `PyTorch's logits are ${words}, as by a temperature`,
+    summary: `PyTorch's logits are ${words}, as by a temperature or a scaled fc`,
     cure: 'Save what the model returns, and divide by no temperature.',
     outputs: mapValues(logits, (value) => value * factor),
   };

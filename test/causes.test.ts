@@ -1,0 +1,162 @@
+/**
+ * Causes by themselves: what they say of golden files that PyTorch wrote with one thing changed, layers
+ * and all (test/helpers/causes-oracle.py), and that they say nothing of what is right.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import { explainAll } from '../src/verify/causes/single-layers.js';
+import { joinExplanations } from '../src/verify/causes/stories.js';
+import { type Golden, readGolden } from '../src/verify/golden.js';
+import { verifyModel } from '../src/verify/index.js';
+import { Laboratory } from '../src/verify/laboratory.js';
+import { LayerCases } from '../src/verify/local/layer-case.js';
+import { BUNDLED, bundledStateDict, CHECKPOINT, convertBundled } from './helpers/bundled.js';
+import { temporaryFolder } from './helpers/cli.js';
+import { findPython, runPython } from './helpers/python.js';
+import { SLOW, slowUnless } from './helpers/tiers.js';
+
+const python = await findPython('the causes of failed parity, one by one');
+const folder = temporaryFolder();
+const OPTIONS = { imageSize: 64, transformInput: false } as const;
+
+const made = new Map<string, Promise<unknown>>();
+
+/** What PyTorch recorded for a case, made once. */
+async function goldenOf(name: string): Promise<Golden> {
+  const making = made.get(name) ?? runPython(python as string, ORACLE, CHECKPOINT, folder, name);
+  made.set(name, making);
+  await making;
+  return readGolden(readFileSync(join(folder, `${name}.pth`)));
+}
+
+const ORACLE = 'test/helpers/causes-oracle.py';
+const reading = bundledStateDict();
+
+/** What is said of a golden file from its layers, with the checkpoint at hand or without. */
+async function explain(name: string, withCheckpoint = true) {
+  const { files } = await convertBundled(OPTIONS);
+  const stateDict = await reading;
+  const checkpoint = withCheckpoint ? ({ stateDict, branch3Kernel: 3 } as const) : null;
+  const lab = new Laboratory(files, await goldenOf(name), 5e-5, null, checkpoint);
+  const explained = explainAll(lab, new LayerCases(lab));
+  return explained.length === 0 ? null : joinExplanations(explained, withCheckpoint);
+}
+
+type Case = readonly [name: string, id: string, where: string | null, summary: RegExp];
+
+const CASES: readonly Case[] = [
+  ['fc-bias-lost', 'corrupt-tensor', 'fc/bias', /fc\.bias is lost/],
+  ['fc-bias', 'corrupt-tensor', 'fc/bias', /every image is moved by the same amount/],
+  ['fc-scaled', 'corrupt-tensor', 'fc', /1\.25 times/],
+  ['fc-noise', 'corrupt-tensor', 'fc', /all layers before it agree/],
+  ['dropout', 'training-mode', 'fc', /dropout before fc/],
+  ['training', 'training-mode', null, /statistics of the batch, and dropout was on/],
+  ['norm-of-batch', 'training-mode', null, /statistics of the batch, in every convolution/],
+  [
+    'norm-reset',
+    'batch-norm-statistics',
+    null,
+    /reset, mean 0 and variance 1, in every convolution/,
+  ],
+  ['epsilon-1e-2', 'batch-norm-eps', null, /epsilon of 1e-2 .* in every convolution/],
+  ['epsilon-one', 'batch-norm-eps', 'inception5a.branch1', /1e-5, PyTorch's default/],
+  ['no-relu', 'activation', 'inception4a.branch2.1', /no ReLU after inception4a\.branch2\.1$/],
+  ['average-pool', 'pool-kind', 'maxpool2', /an average pool, not a max-pool in maxpool2/],
+  ['branch-pool', 'pool-kind', 'inception3b.branch4.0', /an average pool, not a max-pool/],
+  ['maximum', 'pool-kind', 'avgpool', /takes the maximum/],
+  ['dilated', 'conv-windows', 'inception3a.branch2.1', /a dilation of 2 instead of 1/],
+  ['turned', 'kernel-layout', 'conv3/kernel', /PyTorch's network has conv3\/kernel turned by 180/],
+  ['all-turned', 'kernel-layout', null, /PyTorch's network has the kernels .* turned by 180/],
+  [
+    'one-weight',
+    'corrupt-tensor',
+    'inception4d.branch2.1/kernel',
+    /kernel\[1, 1, 6, 5\].*channel 5 of 288/,
+  ],
+  ['block-skipped', 'layer-order', 'inception4b', /leaves inception4b out/],
+  ['branches-mixed', 'branch-order', 'inception4e', /2, 1, 3, 4/],
+  ['bfloat16', 'precision-bfloat16', null, /computed in bfloat16/],
+  ['clip', 'input-normalization', null, /CLIP's mean and std/],
+  ['mean-alone', 'input-normalization', null, /less the mean alone/],
+  [
+    'half',
+    'transform-input',
+    null,
+    /transform_input was on in PyTorch, or .*mean 0\.5 and std 0\.5/,
+  ],
+  ['bgr', 'input-bgr', null, /red and blue are swapped/],
+  ['turned-image', 'input-turned', null, /turned by 90 degrees/],
+  ['shifted', 'input-shifted', null, /1 pixel to the right/],
+  ['other-crop', 'input-shifted', null, /3 pixels up, as by another crop/],
+  ['image-2-flipped', 'input-mirrored', null, /^image 2 alone of 4: the images are mirrored/],
+  ['images-exchanged', 'image-order', null, /another order.*0 is 1, 1 is 0/],
+  ['blurred', 'input-other', null, /other images than the golden file holds/],
+  ['float16', 'precision-float16', null, /logits were rounded to float16/],
+  ['sigmoid', 'sigmoid', null, /probabilities \(sigmoid\)/],
+  ['log-softmax', 'softmax', null, /log_softmax/],
+  ['class-shift', 'class-order', null, /shifted by 1/],
+  ['temperature', 'logits-scaled', null, /divided by 1\.5/],
+  ['row-2', 'image-other', null, /logits of image 2 are not those/],
+  ['rows-exchanged', 'image-order', null, /row 0 is 1, 1 is 0/],
+];
+
+const QUICK = ['fc-bias', 'average-pool', 'no-relu', 'clip', 'other-crop'];
+
+describe.skipIf(python === undefined)('from its layers, with the checkpoint', () => {
+  test('nothing is said of what is right', async () => {
+    expect(await explain('right')).toBeNull();
+    expect(await explain('right', false)).toBeNull();
+  });
+
+  for (const [name, id, where, summary] of CASES) {
+    test(`${name} is told`, slowUnless(QUICK.includes(name)), async () => {
+      const story = await explain(name);
+      expect(story).toMatchObject({ id, where });
+      expect(story?.summary).toMatch(summary);
+    });
+  }
+
+  test('without the checkpoint, BatchNorm is named and not what it is about', SLOW, async () => {
+    expect(await explain('norm-of-batch', false)).toMatchObject({ id: 'batch-norm' });
+    expect(await explain('epsilon-one', false)).toMatchObject({
+      where: 'inception5a.branch1/kernel',
+    });
+  });
+});
+
+describe.skipIf(python === undefined)('from the logits alone', SLOW, () => {
+  const LOGITS = CASES.filter(([name]) =>
+    ['fc-bias', 'dropout', 'training', 'temperature', 'class-shift'].includes(name),
+  );
+
+  test.each(LOGITS)('%s is told', async (name, id, _where, summary) => {
+    const golden = { ...(await goldenOf(name)), activations: new Map() };
+    const { files } = await convertBundled(OPTIONS);
+    const { diagnosis } = await verifyModel(files, golden, { checkpoint: BUNDLED });
+    expect(diagnosis?.cause).toMatchObject({ id });
+    expect(diagnosis?.cause?.summary).toMatch(summary);
+  });
+});
+
+test('a bit of a mantissa of a stored weight is seen where the checkpoint is at hand', async () => {
+  const { files } = await convertBundled(OPTIONS);
+  const golden = await readGolden(readFileSync(new URL(LAYERED, import.meta.url)));
+  const alone = { ...golden, activations: new Map() };
+  const last = files.at(-1);
+  const flipped = files.map(({ name, bytes }) => {
+    const copy = bytes.slice();
+    if (name === last?.name) copy[copy.length - 8] = (copy[copy.length - 8] as number) ^ 1;
+    return { name, bytes: copy };
+  });
+  const verify = (given: readonly NamedBytes[], checkpoint?: Uint8Array) =>
+    verifyModel(given, alone, { checkpoint });
+  expect((await verify(flipped)).passed).toBe(true);
+  await expect(verify(flipped, BUNDLED)).rejects.toThrow(
+    /weight fc\/bias .* 1 of 1000 numbers differ/,
+  );
+  expect((await verify(files, BUNDLED)).passed).toBe(true);
+});
+
+const LAYERED = '../golden/googlenet.64.layers.golden.pth.gz';

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Golden files of networks in PyTorch that are GoogLeNet but for one thing, as a person might have made them.
+
+    python causes-oracle.py CHECKPOINT FOLDER NAME
+
+Each case changes the network, its input or what is saved; the layers are recorded as capture.py records them.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.models import googlenet
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "golden"))
+from capture import layer_names, random_images  # noqa: E402
+
+CHECKPOINT, FOLDER, NAME = sys.argv[1:]
+STATE = torch.load(CHECKPOINT)
+IMAGES, _ = random_images(4, 64, 11)
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+PIXELS = IMAGES * STD + MEAN
+
+
+def network(change=lambda net: None):
+    net = googlenet(weights=None, aux_logits=False, init_weights=False)
+    net.load_state_dict({key: value.clone() for key, value in STATE.items() if not key.startswith("aux")})
+    net.eval()
+    change(net)
+    return net
+
+
+@torch.no_grad()
+def record(net, batch=IMAGES, saved=lambda logits: logits):
+    held = {}
+    modules = dict(net.named_modules())
+    names = layer_names(net)
+    for name in names:
+        modules[name].register_forward_hook(
+            lambda _module, _inputs, output, name=name: held.__setitem__(name, output.float().clone().contiguous())
+        )
+    logits = net(batch).float()
+    activations = {name: held[name] for name in names if name in held}
+    return {"input": IMAGES.clone(), "logits": saved(logits).clone(), "activations": activations}
+
+
+def norms(net):
+    return [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def each_norm(change):
+    return lambda net: [change(norm) for norm in norms(net)]
+
+
+def each_kernel(change):
+    def apply(net):
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = change(module.weight.data).contiguous()
+
+    return apply
+
+
+def bias(net):
+    net.fc.bias.data += torch.linspace(-1, 1, 1000)
+
+
+def scaled(net):
+    net.fc.weight.data *= 1.25
+    net.fc.bias.data *= 1.25
+
+
+def batch_norm_of_batch(net):
+    for norm in norms(net):
+        norm.train()
+
+
+def without_relu(net):
+    block = net.inception4a.branch2[1]
+    block.forward = lambda x: block.bn(block.conv(x))
+
+
+def average_pool(net):
+    net.maxpool2 = nn.AvgPool2d(3, 2, ceil_mode=True)
+
+
+def branch_pool(net):
+    net.inception3b.branch4[0] = nn.AvgPool2d(3, 1, 1)
+
+
+def maximum(net):
+    net.avgpool = nn.AdaptiveMaxPool2d(1)
+
+
+def dilated(net):
+    conv = net.inception3a.branch2[1].conv
+    conv.dilation = conv.padding = (2, 2)
+
+
+def turned(net):
+    net.conv3.conv.weight.data = net.conv3.conv.weight.data.flip(2, 3).contiguous()
+
+
+def one_weight(net):
+    net.inception4d.branch2[1].conv.weight.data[5, 6, 1, 1] += 1
+
+
+def dropped(net):
+    net.dropout.train()
+
+
+def skipped(net):
+    net.inception4b = nn.Identity()
+
+
+def image_2(change):
+    def apply(batch):
+        batch = batch.clone()
+        batch[2] = change(batch[2])
+        return batch
+
+    return apply
+
+
+def epsilon(value):
+    return each_norm(lambda norm: setattr(norm, "eps", value))
+
+
+def one_epsilon(net):
+    net.inception5a.branch1.bn.eps = 1e-5
+
+
+def mixed(net):
+    block = net.inception4e
+    block.forward = lambda x: torch.cat([block.branch2(x), block.branch1(x), block.branch3(x), block.branch4(x)], 1)
+
+
+def noise(net):
+    torch.manual_seed(3)
+    net.fc.weight.data += 0.5 * net.fc.weight.data.std() * torch.randn(1000, 1024)
+
+
+CLIP_MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
+CLIP_STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
+
+NETWORKS = {
+    "fc-bias-lost": lambda net: net.fc.bias.data.zero_(),
+    "fc-bias": bias,
+    "fc-scaled": scaled,
+    "fc-noise": noise,
+    "dropout": dropped,
+    "training": lambda net: net.train(),
+    "norm-of-batch": batch_norm_of_batch,
+    "norm-reset": each_norm(lambda norm: norm.reset_running_stats()),
+    "epsilon-1e-2": epsilon(1e-2),
+    "epsilon-one": one_epsilon,
+    "no-relu": without_relu,
+    "average-pool": average_pool,
+    "branch-pool": branch_pool,
+    "maximum": maximum,
+    "dilated": dilated,
+    "turned": turned,
+    "all-turned": each_kernel(lambda kernel: kernel.flip(2, 3)),
+    "one-weight": one_weight,
+    "block-skipped": skipped,
+    "branches-mixed": mixed,
+}
+INPUTS = {
+    "clip": (PIXELS - CLIP_MEAN) / CLIP_STD,
+    "mean-alone": PIXELS - MEAN,
+    "half": (PIXELS - 0.5) / 0.5,
+    "bgr": IMAGES.flip(1),
+    "turned-image": torch.rot90(IMAGES, 1, (2, 3)),
+    "shifted": F.pad(IMAGES, (1, 0, 0, 0))[..., :64],
+    "other-crop": torch.cat([IMAGES[:, :, 3:], torch.randn(4, 3, 3, 64, generator=torch.Generator().manual_seed(1))], 2),
+    "image-2-flipped": image_2(lambda image: image.flip(2))(IMAGES),
+    "images-exchanged": IMAGES[[1, 0, 2, 3]],
+    "blurred": F.avg_pool2d(IMAGES, 3, 1, 1, count_include_pad=False),
+}
+LOGITS = {
+    "float16": lambda logits: logits.half().float(),
+    "sigmoid": torch.sigmoid,
+    "log-softmax": lambda logits: logits.log_softmax(1),
+    "class-shift": lambda logits: logits.roll(1, 1),
+    "temperature": lambda logits: logits / 1.5,
+    "row-2": lambda logits: torch.cat([logits[:2], logits[:1] * 0.5 + 1, logits[3:]]),
+    "rows-exchanged": lambda logits: logits[[1, 0, 2, 3]],
+}
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.manual_seed(7)
+    records = {name: lambda change=change: record(network(change)) for name, change in NETWORKS.items()}
+    records |= {name: lambda batch=batch: record(network(), batch) for name, batch in INPUTS.items()}
+    records |= {name: lambda saved=saved: record(network(), IMAGES, saved) for name, saved in LOGITS.items()}
+    records["right"] = lambda: record(network())
+    records["bfloat16"] = lambda: record(network().bfloat16(), IMAGES.bfloat16())
+    torch.save(records[NAME](), f"{FOLDER}/{NAME}.pth")
+
+
+main()
