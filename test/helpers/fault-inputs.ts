@@ -5,7 +5,7 @@ import { type Fault, type FaultRow, faultsOf, type Sound } from './fault-types.j
 type Shape = Golden['shape'];
 
 /** Plants another value at each place, from the old values and the place's image, channel, row and column. */
-const asSaved =
+export const asSaved =
   (value: (at: At, y: number, x: number, c: number, n: number) => number) =>
   ({ plain: { files, golden } }: Sound) => {
     const { shape } = golden;
@@ -29,11 +29,11 @@ function offset([, channels, height, width]: Shape, y: number, x: number, c: num
 }
 
 /** Plants a function of each value and its channel. */
-const each = (value: (x: number, channel: number) => number) =>
+export const each = (value: (x: number, channel: number) => number) =>
   asSaved((at, y, x, c, n) => value(at(y, x, c, n), c));
 
-/** The images of fault-checkpoints.py are two, of 96 by 96 pixels. */
-const EDGE = 95;
+/** The images of fault-checkpoints.py are two, of 64 by 64 pixels. */
+const EDGE = 63;
 
 const mean = (c: number) => IMAGENET_MEAN[c] as number;
 const std = (c: number) => IMAGENET_STD[c] as number;

@@ -7,10 +7,10 @@ const POOLS = ['maxpool1', 'maxpool2', 'maxpool3'];
 const REVERSED = [3, 2, 1, 0];
 const POOL_FIRST = [3, 0, 1, 2];
 
-type Edit = (layer: (name: string) => LayerJSON, layers: LayerJSON[]) => void;
+export type Edit = (layer: (name: string) => LayerJSON, layers: LayerJSON[]) => void;
 
 /** Plants an edit of the layers; `layer` finds one by its name. */
-const inModel =
+export const inModel =
   (edit: Edit, pair: 'plain' | 'transformed' = 'plain') =>
   (sound: Sound) => {
     const { files, golden } = sound[pair];
@@ -20,11 +20,11 @@ const inModel =
     return { files: edited, golden };
   };
 
-const configured = (name: string, config: Record<string, unknown>) =>
+export const configured = (name: string, config: Record<string, unknown>) =>
   inModel((layer) => Object.assign(layer(name).config, config));
 
 /** Lets a layer take its inputs from others. */
-function feed(layer: LayerJSON, ...from: string[]): void {
+export function feed(layer: LayerJSON, ...from: string[]): void {
   layer.inbound_nodes = [from.map((name) => [name, 0, 0, {}])];
 }
 
@@ -49,7 +49,7 @@ const reordered = (blocks: readonly string[], order: readonly number[]) =>
     }
   });
 
-function toAverage(layer: LayerJSON): void {
+export function toAverage(layer: LayerJSON): void {
   layer.class_name = 'AveragePooling2D';
 }
 

@@ -18,7 +18,7 @@ function flipExponentBit({ data }: Weight): void {
 }
 
 /** Swaps two output channels, the innermost dimension. */
-function swapOutputs({ shape, data }: Weight, a: number, b: number): void {
+export function swapOutputs({ shape, data }: Weight, a: number, b: number): void {
   const outputs = shape.at(-1) as number;
   for (let at = 0; at < data.length; at += outputs) {
     const kept = data[at + a] as number;
@@ -27,7 +27,7 @@ function swapOutputs({ shape, data }: Weight, a: number, b: number): void {
   }
 }
 
-function scale(data: Float32Array, factor: number): void {
+export function scale(data: Float32Array, factor: number): void {
   for (const [i, value] of data.entries()) data[i] = value * factor;
 }
 
@@ -36,7 +36,7 @@ function addNoise({ data }: Weight): void {
   for (const [i, value] of data.entries()) data[i] = value * (1 + 2e-3 * Math.sin(12.9898 * i));
 }
 
-function exchange(weights: Weights, a: string, b: string): void {
+export function exchange(weights: Weights, a: string, b: string): void {
   const [one, other] = [weights.get(a) as Weight, weights.get(b) as Weight];
   const kept = one.data.slice();
   one.data.set(other.data);
@@ -85,7 +85,7 @@ const TENSORS: readonly FaultRow[] = [
 
 // ---------------------------------------------------------------- bytes
 
-function toBigEndian(bytes: Uint8Array<ArrayBuffer>): void {
+export function toBigEndian(bytes: Uint8Array<ArrayBuffer>): void {
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < bytes.length; at += 4) {
     view.setUint32(at, view.getUint32(at, true), false);
@@ -98,7 +98,7 @@ function shift(bytes: Uint8Array, start: number, by: number): void {
 }
 
 /** Rounds to the upper bits of float32, to nearest. */
-function keepBits(data: Float32Array, dropped: number): void {
+export function keepBits(data: Float32Array, dropped: number): void {
   const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
   const half = 2 ** (dropped - 1);
   for (const [i, word] of bits.entries()) {
@@ -107,7 +107,7 @@ function keepBits(data: Float32Array, dropped: number): void {
 }
 
 /** Rounds to float16, whose smallest numbers lie 2^-24 apart. */
-function toFloat16(data: Float32Array): void {
+export function toFloat16(data: Float32Array): void {
   const rounded = data.slice();
   keepBits(rounded, 13);
   for (const [i, value] of data.entries()) {
@@ -122,7 +122,7 @@ function toInt8(data: Float32Array): void {
   for (const [i, value] of data.entries()) data[i] = Math.round(value / step) * step;
 }
 
-const inAll = (edit: (data: Float32Array) => void) =>
+export const inAll = (edit: (data: Float32Array) => void) =>
   inWeights((weights) => {
     for (const { data } of weights.values()) edit(data);
   });

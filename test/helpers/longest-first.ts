@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONGEST = [
   'training-backends',
   'faults',
+  'faults-further',
   'finetune',
   'examples',
   'training',
