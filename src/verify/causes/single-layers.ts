@@ -77,14 +77,16 @@ export function explainAll(lab: Laboratory, cases: LayerCases): LayerExplanation
   return [...explained, ...explainHead(lab, cases, explained)];
 }
 
-/** The error with PyTorch's output in place of all layers that were found wrong. */
+/**
+ * The error with PyTorch's output in place of all layers that were found wrong; null where that says
+ * nothing, since the logits themselves are put there.
+ */
 async function errorWithout(
   lab: Laboratory,
   explained: readonly LayerExplanation[],
-): Promise<number> {
+): Promise<number | null> {
   const names = new Set(explained.map(({ layer }) => layer));
-  if (names.has('logits') || names.has('fc'))
-    return Math.max(...explained.map(({ explanation }) => explanation.error));
+  if (names.has('logits') || names.has('fc')) return null;
   const visit: LayerVisitor = async (layer, [image = 0]) => {
     const recorded = names.has(layer) ? lab.golden.activations.get(layer) : undefined;
     if (recorded === undefined) return undefined;
