@@ -70,7 +70,7 @@ export function formatSafetensorsSummary(
         ? 'unknown, for a state dict does not record it; --[no-]transform-input notes it in the file'
         : `${known}, as the file notes in its metadata`,
     ],
-    ...(leftOut.length === 0 ? [] : [['left out', leftOut.join(', ')] as const]),
+    ...(leftOut.length === 0 ? [] : [['left out', listed(leftOut)] as const]),
     ['written', `${out}: ${size}, in ${seconds.toFixed(2)} s`],
   ]);
 }
@@ -166,6 +166,12 @@ function describeIgnored(keys: readonly string[]): string {
 
 function describeWritten({ outDir, bytes, seconds }: Written, files: number): string {
   return `${outDir}: ${counted(files, 'file')}, ${megabytes(bytes)}, in ${seconds.toFixed(2)} s`;
+}
+
+/** The first of many keys, and how many more there are. */
+function listed(keys: readonly string[]): string {
+  const shown = keys.slice(0, 5).join(', ');
+  return keys.length > 5 ? `${shown}, and ${keys.length - 5} more` : shown;
 }
 
 function megabytes(bytes: number): string {

@@ -28,7 +28,7 @@ export interface SafetensorsConversion {
   readonly tensors: number;
   /** Tensors in the written file. */
   readonly written: number;
-  /** Keys of wrappers, which torchvision's model would refuse. */
+  /** Keys that torchvision's model would refuse: of wrappers, and of what is beside the network. */
   readonly leftOut: readonly string[];
   /** What was set aside, one sentence each. */
   readonly notes: readonly string[];
@@ -73,7 +73,7 @@ export async function convertToSafetensors(
     transformInput,
     tensors,
     written: stateDict.size,
-    leftOut: [...network.stateDict.keys()].filter((key) => !stateDict.has(key)),
+    leftOut: match.ignored.filter((key) => !stateDict.has(key)),
     notes: network.notes,
     warnings: [...network.warnings, ...faultWarnings(findFaults(readFloats(stateDict)))],
     metadata,

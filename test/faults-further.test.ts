@@ -124,7 +124,11 @@ async function examine(fault: Further, ground: Ground): Promise<Outcome> {
 }
 
 function verify({ files, golden, checkpoint }: Planted, ground: Ground) {
-  return verifyModel(files, golden, { checkpoint: checkpoint ?? ground.checkpoint });
+  return verifyModel(
+    files,
+    golden,
+    checkpoint === null ? {} : { checkpoint: checkpoint ?? ground.checkpoint },
+  );
 }
 
 async function readGround(folder: string): Promise<Ground> {

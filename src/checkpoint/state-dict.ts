@@ -91,6 +91,8 @@ export interface StateDictCandidate {
   readonly stateDict: StateDict;
   /** The tensors of the same dict that are not behind the prefix. */
   readonly outside: StateDict;
+  /** The keys of both, in the order of the file. */
+  readonly order: readonly string[];
   /** The values of the same dict that are no tensors, in words, by their keys. */
   readonly others: ReadonlyMap<string, string>;
   /** Their keys. */
@@ -207,12 +209,15 @@ function behindPrefix(
   const outside = new Map<string, TensorView>();
   const origins = new Map<string, string>();
   const collisions: [string, string][] = [];
+  const order: string[] = [];
   for (const [key, tensor] of tensors) {
     if (!key.startsWith(prefix)) {
       outside.set(key, tensor);
+      order.push(key);
       continue;
     }
     const short = unwrap(key.slice(prefix.length));
+    order.push(short);
     const other = origins.get(short);
     if (other !== undefined) collisions.push([other, key]);
     origins.set(short, key);
@@ -230,6 +235,7 @@ function behindPrefix(
   return {
     stateDict,
     outside,
+    order,
     others: new Map(values),
     otherKeys: values.map(([key]) => key),
     collisions,

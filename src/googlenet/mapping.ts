@@ -18,7 +18,7 @@ export interface Match {
   readonly auxClasses: readonly [aux1: number, aux2: number] | undefined;
   /** Why the auxiliary heads that are there are not torchvision's, and can only be ignored. */
   readonly auxProblem: string | undefined;
-  /** Keys that inference has no use for, in the order of the state dict. */
+  /** Keys that inference has no use for, and those beside the network, in the order of the file. */
   readonly ignored: readonly string[];
   /** What was set aside, one sentence each. */
   readonly notes: readonly string[];
@@ -130,6 +130,7 @@ export type Origin = Partial<
     | 'otherKeys'
     | 'others'
     | 'outside'
+    | 'order'
     | 'collisions'
     | 'rivals'
     | 'module'
@@ -169,7 +170,7 @@ export function matchStateDict(stateDict: StateDict, origin: Origin = {}): Match
     auxClasses: auxLogits
       ? [classesOf(stateDict, 'aux1.fc2'), classesOf(stateDict, 'aux2.fc2')]
       : undefined,
-    ignored: [...stateDict.keys()].filter(
+    ignored: (origin.order ?? [...stateDict.keys()]).filter(
       (key) => expected.get(key)?.ignored ?? !expected.has(key),
     ),
     notes: [...asideNotes(origin, auxProblem), ...judged.notes],

@@ -258,7 +258,7 @@ const CONVOLUTIONS: readonly Row[] = [
   [
     'kernels-transposed',
     "all of PyTorch's kernels transposed",
-    [/transpos|turn|layout|rows and columns/i],
+    [/transpos|turn|layout|rows and columns|height and width swapped/i],
     { layer: 'conv1', innocent: MODEL_BLAMED, ...ALWAYS },
   ],
   otherWeights(
