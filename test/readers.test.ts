@@ -112,7 +112,7 @@ describe('verify and classify read a model from', () => {
 });
 
 describe('the hash in a name', () => {
-  test('is that of the place that a short URL leads to', async () => {
+  test('is that of the place that a short URL leads to', SLOW, async () => {
     expect((await readSource(`${base}/latest`)).name).toBe(`googlenet-${SHA256.slice(0, 8)}.pth`);
     await expect(readModel(args(`${base}/other`))).rejects.toMatchObject({
       code: 'hash-mismatch',
@@ -121,7 +121,7 @@ describe('the hash in a name', () => {
     expect((await readModel({ ...args(`${base}/other`), checkHash: false })).files).toHaveLength(8);
   });
 
-  test('is checked by inspect, too', async () => {
+  test('is checked by inspect, too', SLOW, async () => {
     const wrong = join(folder, 'googlenet-1378be20.pth');
     const dated = join(folder, 'googlenet-20240115.pth');
     for (const path of [wrong, dated]) copyFileSync(training, path);

@@ -9,6 +9,7 @@ import { isPth2tfjsError, type Pth2tfjsError } from '../src/errors.js';
 import { readNetwork, type SourceOptions } from '../src/read-network.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
+import { SLOW } from './helpers/tiers.js';
 
 const SCRIPT = 'test/helpers/unfit.py';
 const python = await findPython('networks that are not to be converted');
@@ -17,7 +18,7 @@ const others = temporaryFolder();
 
 beforeAll(async () => {
   if (python !== undefined) await runPython(python, SCRIPT, 'make', folder);
-}, 120_000);
+});
 
 const read = async (name: string, options: SourceOptions = {}, from = folder) =>
   readNetwork(await readFile(join(from, `${name}.pth`)), options);
@@ -124,30 +125,23 @@ describe.runIf(python)('what an error proposes works', () => {
   });
 });
 
-it.runIf(python)(
-  'other networks are named',
-  async () => {
-    const names = await runPython(python as string, SCRIPT, 'networks', others);
-    const known: Record<string, string> = {
-      ...{ alexnet: 'AlexNet', convnext_tiny: 'ConvNeXt', densenet121: 'DenseNet' },
-      ...{ efficientnet_b0: 'EfficientNet', inception_v3: 'Inception v3', mnasnet0_5: 'MNASNet' },
-      ...{ mobilenet_v2: 'MobileNet v2', mobilenet_v3_small: 'MobileNet v3', swin_t: 'Swin' },
-      ...{ regnet_y_400mf: 'RegNet', resnet18: 'ResNet', resnext50_32x4d: 'ResNet', vgg11: 'VGG' },
-      ...{ shufflenet_v2_x0_5: 'ShuffleNet v2', squeezenet1_0: 'SqueezeNet', vgg11_bn: 'VGG' },
-      ...{
-        squeezenet1_1: 'SqueezeNet',
-        vit_b_32: 'a vision transformer',
-        wide_resnet50_2: 'ResNet',
-      },
-    };
-    expect(names.trim().split('\n')).toEqual(Object.keys(known).toSorted());
-    for (const [name, network] of Object.entries(known)) {
-      const { message } = await problem(name, others);
-      expect([name, message]).toEqual([
-        name,
-        expect.stringContaining(`GoogLeNet's but ${network}`),
-      ]);
-    }
-  },
-  120_000,
-);
+it.runIf(python)('other networks are named', { ...SLOW, timeout: 120_000 }, async () => {
+  const names = await runPython(python as string, SCRIPT, 'networks', others);
+  const known: Record<string, string> = {
+    ...{ alexnet: 'AlexNet', convnext_tiny: 'ConvNeXt', densenet121: 'DenseNet' },
+    ...{ efficientnet_b0: 'EfficientNet', inception_v3: 'Inception v3', mnasnet0_5: 'MNASNet' },
+    ...{ mobilenet_v2: 'MobileNet v2', mobilenet_v3_small: 'MobileNet v3', swin_t: 'Swin' },
+    ...{ regnet_y_400mf: 'RegNet', resnet18: 'ResNet', resnext50_32x4d: 'ResNet', vgg11: 'VGG' },
+    ...{ shufflenet_v2_x0_5: 'ShuffleNet v2', squeezenet1_0: 'SqueezeNet', vgg11_bn: 'VGG' },
+    ...{
+      squeezenet1_1: 'SqueezeNet',
+      vit_b_32: 'a vision transformer',
+      wide_resnet50_2: 'ResNet',
+    },
+  };
+  expect(names.trim().split('\n')).toEqual(Object.keys(known).toSorted());
+  for (const [name, network] of Object.entries(known)) {
+    const { message } = await problem(name, others);
+    expect([name, message]).toEqual([name, expect.stringContaining(`GoogLeNet's but ${network}`)]);
+  }
+});
