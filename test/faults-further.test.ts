@@ -123,8 +123,9 @@ async function examine(fault: Further, ground: Ground): Promise<Outcome> {
     });
 }
 
-function verify({ files, golden, checkpoint }: Planted, ground: Ground) {
-  return verifyModel(files, golden, { checkpoint: checkpoint ?? ground.checkpoint });
+function verify({ files, golden, checkpoint: own }: Planted, ground: Ground) {
+  const checkpoint = own === undefined ? ground.checkpoint : own;
+  return verifyModel(files, golden, checkpoint === null ? {} : { checkpoint });
 }
 
 async function readGround(folder: string): Promise<Ground> {

@@ -93,7 +93,7 @@ const NORMS: readonly Row[] = [
 ];
 
 const PRECISION: readonly Row[] = [
-  ['autocast', 'autocast to bfloat16', [BFLOAT16], { layer: 'conv1', ...ALWAYS }],
+  ['autocast', 'autocast to bfloat16', [BFLOAT16], { layer: 'conv1' }],
   ['in-bfloat16', 'model.bfloat16()', [BFLOAT16], { layer: 'conv1' }],
   [
     'half-head',
@@ -258,7 +258,7 @@ const CONVOLUTIONS: readonly Row[] = [
   [
     'kernels-transposed',
     "all of PyTorch's kernels transposed",
-    [/transpos|turn|layout|rows and columns/i],
+    [/transpos|turn|layout|rows and columns|swap/i],
     { layer: 'conv1', innocent: MODEL_BLAMED, ...ALWAYS },
   ],
   otherWeights(
@@ -447,9 +447,8 @@ export const FURTHER_GOLDENS: readonly Further[] = [
     (rows) => rows.map(against),
   ),
   transformed('transform-twice', 'transform_input twice', [
-    /transform/i,
-    // Images from -1 to 1 are those that it has gone over once.
-    /twice|two times|second time|already|both|0\.5|-1/i,
+    // Images normalised by 0.5 are those that it has gone over once.
+    /transform.*(twice|two times|second time|already|both)|0\.5/i,
   ]),
   // As if it were off, and the input what it is.
   transformed('transform-saved', 'the input saved after transform_input', [/transform/i]),

@@ -1,8 +1,8 @@
 /** Faults that are judged by what the validator says of them in words. */
 import type { Pair, Sound } from './fault-types.js';
 
-/** A pair, and the checkpoint that belongs to it where it is not the one of the sound pair. */
-export type Planted = Pair & { readonly checkpoint?: Uint8Array };
+/** A pair, and the checkpoint that belongs to it where it is not the one of the sound pair; null for none. */
+export type Planted = Pair & { readonly checkpoint?: Uint8Array | null };
 
 /** What the faults are planted in. */
 export interface Ground extends Sound {
