@@ -11,7 +11,7 @@ import { kernelLayouts } from './causes/kernel-layout.js';
 import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
-import { singleLayers } from './causes/single-layers.js';
+import { singleLayers, vagueLayers } from './causes/single-layers.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
 import { modelLayers, torchLayers } from './causes/topology.js';
@@ -51,6 +51,7 @@ const LINEUPS: readonly Lineup[] = [
   inputPairs,
   oneLayer,
   branchOrders,
+  vagueLayers,
 ];
 
 const GRAPH =

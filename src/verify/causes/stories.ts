@@ -9,6 +9,13 @@ export interface Story {
   readonly where: string | null;
 }
 
+/** Causes that only say that weights differ: whatever says more goes first. */
+export const VAGUE_IDS: ReadonlySet<string> = new Set([
+  'weights-differ',
+  'precision',
+  'batch-norm',
+]);
+
 interface Group {
   readonly explanation: Explanation;
   readonly layers: readonly string[];

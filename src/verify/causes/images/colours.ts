@@ -80,16 +80,20 @@ export interface ColourStory {
 
 /**
  * What the colours mean: which preparation stands on either side.
- * @param raw whether the golden file's images are pixels from 0 to 1
+ * @param ranges of the golden file's images, for each colour
  * @param transformInput whether the model's transform_input came before the colours
  */
-export function colourStory(colours: Colours, raw: boolean, transformInput: boolean): ColourStory {
+export function colourStory(
+  colours: Colours,
+  ranges: readonly Range[],
+  transformInput: boolean,
+): ColourStory {
   const [on, off] = [between(IMAGENET, HALF), between(HALF, IMAGENET)];
   if (sameColours(transformInput ? off : on, colours, 1e-3)) return transformStory(transformInput);
   if (sameColours(SWAPPED, colours, 1e-3)) return { id: 'input-bgr', words: BGR };
   // PyTorch's network has transform_input as well, so that its images differ before it.
   const images = transformInput ? compose(off, compose(colours, on)) : colours;
-  return recipeStory(images, raw);
+  return recipeStory(images, ranges);
 }
 
 const HALF = RECIPES[2] as Recipe;
@@ -126,13 +130,14 @@ function compose(left: Colours, right: Colours): Colours {
   };
 }
 
-function recipeStory(colours: Colours, raw: boolean): ColourStory {
-  const golden = raw ? [RECIPES[1] as Recipe, IMAGENET] : [IMAGENET];
-  const pairs = [
-    ...golden.flatMap((from) => RECIPES.map((to) => [from, to] as const)),
-    ...RECIPES.map((from) => [from, IMAGENET] as const),
-    ...RECIPES.flatMap((from) => RECIPES.map((to) => [from, to] as const)),
-  ];
+/** The smallest and the largest value of a colour. */
+export type Range = readonly [low: number, high: number];
+
+/** Several pairs may do the same: those go first whose pixels on the golden file's side are from 0 to 1. */
+function recipeStory(colours: Colours, ranges: readonly Range[]): ColourStory {
+  const raw = RECIPES[1] as Recipe;
+  const likely = [raw, ...RECIPES].filter((recipe) => holdsPixels(recipe, ranges));
+  const pairs = [...likely, ...RECIPES].flatMap((from) => RECIPES.map((to) => [from, to] as const));
   for (const bgr of [false, true]) {
     for (const [from, to] of pairs) {
       if (!sameColours(between(from, bgr ? swap(to) : to), colours, 1e-3)) continue;
@@ -140,6 +145,15 @@ function recipeStory(colours: Colours, raw: boolean): ColourStory {
     }
   }
   return otherColours(colours);
+}
+
+/** Whether images with such values can have been prepared so. */
+function holdsPixels({ scale, offset }: Recipe, ranges: readonly Range[]): boolean {
+  return ranges.flat().every((value, i) => {
+    const c = Math.floor(i / 2);
+    const pixel = (value - (offset[c] as number)) / (scale[c] as number);
+    return pixel > -0.01 && pixel < 1.01;
+  });
 }
 
 /** Red and blue swapped before it is normalised. */

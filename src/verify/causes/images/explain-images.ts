@@ -7,7 +7,7 @@ import { type Planes, type Position, reorderImages, valuesAt } from '../../local
 import { BFLOAT16, FLOAT16 } from '../../rounding.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
-import { colourStory, fitColours } from './colours.js';
+import { colourStory, fitColours, type Range } from './colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './moves.js';
 import type { Colours } from './recipes.js';
 
@@ -19,10 +19,10 @@ const SAVED = 'Save the input exactly as it goes into the model.';
  */
 export function explainImages(
   each: ConvCase,
-  raw: boolean,
+  ranges: readonly Range[],
   transformInput: boolean,
 ): Explanation | undefined {
-  const tell = (colours: Colours) => colourStory(colours, raw, transformInput);
+  const tell = (colours: Colours) => colourStory(colours, ranges, transformInput);
   return (
     exact(each) ??
     inColours(each, each.input, '', tell) ??

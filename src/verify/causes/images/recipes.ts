@@ -40,6 +40,7 @@ export const RECIPES: readonly Recipe[] = [
   IMAGENET,
   normalized('raw pixels from 0 to 1, not normalised', ZERO, ONE, 'input-not-normalized'),
   normalized('normalised with mean 0.5 and std 0.5', [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+  twice(),
   normalized("normalised with CLIP's mean and std", CLIP_MEAN, CLIP_STD),
   normalized('less the mean alone, not divided by the std', IMAGENET_MEAN, ONE),
   normalized('divided by the std alone, the mean not taken off', ZERO, IMAGENET_STD),
@@ -85,7 +86,6 @@ export const RECIPES: readonly Recipe[] = [
     0.224 ** 2,
     0.225 ** 2,
   ]),
-  twice(),
 ];
 
 function scaled(

@@ -151,7 +151,7 @@ function statistics(field: string, value: string): Story {
 function affine(field: string, value: string): Story {
   return {
     key: `${field} reset`,
-    id: 'batch-norm',
+    id: 'batch-norm-affine',
     summary: (where) => `PyTorch's network has ${field} of BatchNorm all ${value}, in ${where}`,
     cure: TORCHVISION_GOLDEN,
   };
@@ -165,7 +165,7 @@ const EXCHANGED: Story = {
 
 const NONE: Story = {
   key: 'no BatchNorm',
-  id: 'batch-norm',
+  id: 'batch-norm-affine',
   summary: (where) => `PyTorch's network has no BatchNorm in ${where}`,
   cure: TORCHVISION_GOLDEN,
 };

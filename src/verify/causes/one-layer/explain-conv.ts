@@ -7,6 +7,7 @@ import {
   type LayerCases,
 } from '../../local/layer-case.js';
 import { INPUT } from '../../local/network.js';
+import type { Range } from '../images/colours.js';
 import { explainImages, ofImages, shiftedImages } from '../images/explain-images.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { otherActivation } from './activation.js';
@@ -36,13 +37,13 @@ const EXPLAINERS: readonly ConvExplainer[] = [
 /**
  * Why a convolution with its BatchNorm and ReLU gives what it gives; undefined where it is right.
  * @param before what was found of the layers before it
- * @param raw whether the golden file's images are pixels from 0 to 1
+ * @param ranges of the golden file's images, for each colour
  */
 export function explainConv(
   each: ConvCase,
   cases: LayerCases,
   before: readonly LayerExplanation[],
-  raw: boolean,
+  ranges: readonly Range[],
 ): Explanation | undefined {
   if (errorOf(each) <= LOCAL_GOAL) return undefined;
   const { fromCheckpoint } = cases;
@@ -54,9 +55,9 @@ export function explainConv(
   const first = cases.recording.modules.get(each.name)?.from[0] === INPUT;
   const alone = first && isRight(cases, 'conv2');
   return (
-    (alone ? images(each, raw, cases.transformInput) : undefined) ??
+    (alone ? images(each, ranges, cases.transformInput) : undefined) ??
     (before.length === 0 ? search(each, cases, [lessPrecision]) : undefined) ??
-    (first && !alone ? images(each, raw, cases.transformInput) : undefined) ??
+    (first && !alone ? images(each, ranges, cases.transformInput) : undefined) ??
     search(each, cases, likelyFirst(before)) ??
     (first ? shiftedImages(each) : undefined) ??
     imagesAlone(each) ??
@@ -109,9 +110,13 @@ function wrongImages(each: ConvCase): number[] {
   );
 }
 
-function images(each: ConvCase, raw: boolean, transformInput: boolean): Explanation | undefined {
+function images(
+  each: ConvCase,
+  ranges: readonly Range[],
+  transformInput: boolean,
+): Explanation | undefined {
   const wrong = wrongImages(each);
-  const found = explainImages(ofImages(each, wrong), raw, transformInput);
+  const found = explainImages(ofImages(each, wrong), ranges, transformInput);
   if (found === undefined || wrong.length === each.output.images) return found;
   return {
     ...found,

@@ -26,8 +26,7 @@ export function explainHead(
   if (fc !== undefined && worstDistance(logits, fc) > 1e-6) {
     found.push({
       layer: 'logits',
-      explanation:
-        explainOutputs(fc, logits, 1e-6) ?? auxiliary(lab, cases, logits) ?? saved(logits, fc),
+      explanation: explainOutputs(fc, logits, 1e-6) ?? auxiliary(lab, cases, logits) ?? SAVED,
     });
   }
   const explanation =
@@ -63,7 +62,7 @@ function explainLast(
     explainOutputs(usual, expected, LOCAL_GOAL) ??
     auxiliary(lab, cases, expected) ??
     dropout(each, error) ??
-    other(lab, error, recorded)
+    other(lab, recorded)
   );
 }
 
@@ -99,19 +98,18 @@ function otherPooling(lab: Laboratory, { recording }: LayerCases, expected: Rows
   return undefined;
 }
 
-function saved(expected: Rows, actual: Rows): Explanation {
-  return {
-    key: 'logits',
-    id: 'logits',
-    nowhere: true,
-    summary: () =>
-      "the golden file's logits are not what its own fc gave: something was done to them",
-    cure: 'Save what the model returns, as it is.',
-    error: worstDistance(expected, actual),
-  };
-}
+/** With PyTorch's own output in its place nothing is left. */
+const SAVED: Explanation = {
+  key: 'logits',
+  id: 'logits',
+  nowhere: true,
+  summary: () =>
+    "the golden file's logits are not what its own fc gave: something was done to them",
+  cure: 'Save what the model returns, as it is.',
+  error: 0,
+};
 
-function other({ checkpoint }: Laboratory, error: number, recorded: boolean): Explanation {
+function other({ checkpoint }: Laboratory, recorded: boolean): Explanation {
   const what = recorded
     ? 'fc, or what was done to its input (dropout),'
     : 'fc, or what was done before or after it,';
@@ -124,6 +122,6 @@ function other({ checkpoint }: Laboratory, error: number, recorded: boolean): Ex
         : `${what} is not in PyTorch's network what it is in the checkpoint: all layers before it agree`,
     cure:
       checkpoint === null ? CONVERT_AGAIN : 'Look at what PyTorch loaded into fc, or at its code.',
-    error,
+    error: 0,
   };
 }
