@@ -93,13 +93,13 @@ const NORMS: readonly Row[] = [
 ];
 
 const PRECISION: readonly Row[] = [
-  ['autocast', 'autocast to bfloat16', [BFLOAT16], { layer: 'conv1', ...ALWAYS }],
+  ['autocast', 'autocast to bfloat16', [BFLOAT16], { layer: 'conv1' }],
   ['in-bfloat16', 'model.bfloat16()', [BFLOAT16], { layer: 'conv1' }],
   [
     'half-head',
     'fc alone in float16',
     [FLOAT16, /\bfc\b|last layer|head/i],
-    { layer: 'fc', half: /\bfc\b.*(kernel|weight)|fc\/kernel/ },
+    { layer: 'fc', half: /\bfc\b/ },
   ],
   [
     'int8',
@@ -258,7 +258,7 @@ const CONVOLUTIONS: readonly Row[] = [
   [
     'kernels-transposed',
     "all of PyTorch's kernels transposed",
-    [/transpos|turn|layout|rows and columns|height and width swapped/i],
+    [/transpos|turn|layout|rows and columns|swap/i],
     { layer: 'conv1', innocent: MODEL_BLAMED, ...ALWAYS },
   ],
   otherWeights(
@@ -442,14 +442,32 @@ async function auxiliary(ground: Ground) {
   return { files, checkpoint, golden: await readGolden(await ground.file('auxiliary.golden.pth')) };
 }
 
+/** True of all that is done to the logits alone. */
+const LOGITS_CHANGED = /logits (are|were) not|(done|happened) to (them|the logits)/i;
+
+const ofLogits = ([file, name, truth, options]: Row): Row => [
+  file,
+  name,
+  truth,
+  { half: LOGITS_CHANGED, ...options },
+];
+
+const ROWS: readonly Row[] = [
+  ...NORMS,
+  ...PRECISION,
+  ...WEIGHT_ROWS,
+  ...POOLS,
+  ...ACTIVATIONS,
+  ...CONVOLUTIONS,
+  ...LOGITS.map(ofLogits),
+  ...INPUTS,
+];
+
 export const FURTHER_GOLDENS: readonly Further[] = [
-  ...[NORMS, PRECISION, WEIGHT_ROWS, POOLS, ACTIVATIONS, CONVOLUTIONS, LOGITS, INPUTS].flatMap(
-    (rows) => rows.map(against),
-  ),
+  ...ROWS.map(against),
   transformed('transform-twice', 'transform_input twice', [
-    /transform/i,
-    // Images from -1 to 1 are those that it has gone over once.
-    /twice|two times|second time|already|both|0\.5|-1/i,
+    // Images normalised by 0.5 are those that it has gone over once.
+    /transform.*(twice|two times|second time|already|both)|0\.5/i,
   ]),
   // As if it were off, and the input what it is.
   transformed('transform-saved', 'the input saved after transform_input', [/transform/i]),

@@ -86,14 +86,12 @@ export const SOUND_PAIRS: readonly SoundPair[] = [
     return (await convertCheckpoint(checkpoint, { ...OPTIONS, trainable: true })).files;
   }),
   {
-    // With the checkpoint at hand its numbers tell.
+    // Beside the checkpoint they would be told from its own.
     name: 'weights nudged by a rounding',
     needs: [],
-    plant: async (ground) => ({
-      files: await nudged(ground),
-      golden: ground.plain.golden,
-      checkpoint: null,
-    }),
+    plant: async (ground) => {
+      return { files: nudged(ground), golden: ground.plain.golden, checkpoint: null };
+    },
   },
   written('weights in one shard', async (ground) => inOneShard(ground)),
   {
