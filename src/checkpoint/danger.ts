@@ -100,12 +100,10 @@ export const SAVE_AGAIN =
 
 /** The refusal of a whole pickle, with all such names. */
 export function refusal(refused: readonly NamedGlobal[]): Pth2tfjsError {
-  const distinct = [...new Map(refused.map((one) => [one.name, one])).values()];
   const first = new Map<string, number>();
   for (const { name, offset } of refused) if (!first.has(name)) first.set(name, offset);
-  const shown = distinct
-    .slice(0, SHOWN)
-    .map(({ name }) => `${short(name)} (byte ${first.get(name)})`);
+  const distinct = [...first];
+  const shown = distinct.slice(0, SHOWN).map(([name, at]) => `${short(name)} (byte ${at})`);
   const rest = distinct.length > SHOWN ? [`and ${distinct.length - SHOWN} more`] : [];
   const list = [...shown, ...rest].join(', ');
   return new Pth2tfjsError(
