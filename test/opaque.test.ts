@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isDangerous, isPlausible } from '../src/checkpoint/danger.js';
 import { OpaqueGlobal, OpaqueObject, opaqueName } from '../src/checkpoint/inert.js';
 import { listOpaque } from '../src/checkpoint/opaque-values.js';
+import { listTensors } from '../src/checkpoint/state-dict.js';
 import { TensorView } from '../src/checkpoint/tensor.js';
 import { type Unpickled, unpickle } from '../src/checkpoint/unpickle.js';
 import { isPth2tfjsError } from '../src/errors.js';
@@ -272,4 +273,20 @@ test('opaque things are listed once each, where they are met first', () => {
     { global: 'mine.X', count: 2, where: 'a' },
     { global: 'mine.f', count: 1, where: 'c' },
   ]);
+});
+
+test('modules that hold each other twice, sixty deep, are left in time', () => {
+  const module = (...children: Part[]) =>
+    raw(
+      X,
+      ')R',
+      dict(text('_parameters'), '}', text('_buffers'), '}', text('_modules'), dict(...children)),
+      'b',
+    );
+  let nested = module();
+  for (let i = 0; i < 60; i++) {
+    nested = raw(nested, put(i), '0', module(text('a'), get(i), text('b'), get(i)));
+  }
+  const { value } = read(nested);
+  expect(() => listTensors(value)).toThrow(expect.objectContaining({ code: 'limit' }));
 });

@@ -75,8 +75,11 @@ export interface ModuleStateDict {
 export function moduleStateDict(module: PickledModule): ModuleStateDict {
   const entries = new Map<string, unknown>();
   const own: OwnStateDict[] = [];
+  let visits = 0;
   const visit = (current: PickledModule, prefix: string, depth: number): void => {
-    if (depth > MAX_DEPTH || entries.size > MAX_ENTRIES) throw tooLarge();
+    // Modules that are shared may multiply without a tensor among them.
+    const many = Math.max(++visits, entries.size) > MAX_ENTRIES;
+    if (depth > MAX_DEPTH || many) throw tooLarge();
     if (makesItsOwn(current)) own.push({ path: prefix.slice(0, -1), type: current.type });
     for (const [name, value] of ownEntries(current)) entries.set(prefix + name, value);
     for (const [name, child] of current.modules) {
@@ -104,7 +107,7 @@ function* ownEntries({
 }
 
 /**
- * Quantised modules keep packed weights that only their own code can unpack; others have an `_extra_state`.
+ * Quantised modules keep packed weights that only their own code can unpack.
  * Sources: torch/ao/nn/quantized/modules, torch/ao/nn/intrinsic/quantized.
  */
 function makesItsOwn({ type, attributes }: PickledModule): boolean {

@@ -53,20 +53,18 @@ export function checkModule(network: PickledModule, branch3Kernel: Branch3Kernel
 }
 
 /** Whether hooks hang on a module or on one in it, which may change what it computes. */
-export function hasHooks(network: PickledModule, depth = 0): boolean {
+export function hasHooks(network: PickledModule, seen = new Set<unknown>()): boolean {
   const here = ['_forward_hooks', '_forward_pre_hooks'].some((name) => {
     const hooks = network.attributes.get(name);
     return hooks instanceof Map && hooks.size > 0;
   });
-  if (here || depth > MAX_DEPTH) return here;
+  if (here) return true;
   return [...network.modules.values()].some((child) => {
-    const module = asModule(child);
-    return module !== undefined && hasHooks(module, depth + 1);
+    const module = seen.has(child) ? undefined : asModule(child);
+    seen.add(child);
+    return module !== undefined && hasHooks(module, seen);
   });
 }
-
-/** The network's own modules are four deep. */
-const MAX_DEPTH = 8;
 
 function differs(path: string, how: string): Pth2tfjsError {
   return new Pth2tfjsError('mapping', `the pickled network is no plain GoogLeNet: ${path} ${how}`, {
