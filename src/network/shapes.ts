@@ -1,3 +1,4 @@
+import { numel } from '../numbers/shape.js';
 import type { AdaptiveAvgPool2d, MaxPool2d, Op, Pair, Shape, Value, Window } from './value.js';
 
 /** What PyTorch's operations make of shapes. */
@@ -51,15 +52,10 @@ export function multiplyAccumulates({ op, shape }: Pick<Value, 'op' | 'shape'>):
   return products * numel(shape);
 }
 
-/** How many numbers a tensor of this shape holds. */
-export function numel(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
 export function pair(size: number | Pair): Pair {
   return typeof size === 'number' ? [size, size] : size;
 }
 
-export function isGlobalPool(op: Op): op is AdaptiveAvgPool2d {
-  return op.type === 'adaptiveAvgPool2d' && numel(op.output) === 1;
+export function isGlobalPool({ output }: AdaptiveAvgPool2d): boolean {
+  return numel(output) === 1;
 }

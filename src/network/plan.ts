@@ -1,0 +1,201 @@
+import { toFloat32 } from '../checkpoint/float32.js';
+import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import { type OIHW, toHWIO } from '../numbers/layout.js';
+import { numel } from '../numbers/shape.js';
+import { allFinite, findFaults, type WeightFaults } from '../weight-faults.js';
+import type { Conv2d } from './value.js';
+
+/** What a target stores, and how each stored tensor comes of the state dict. */
+
+/** A tensor of a written model. */
+export interface StoredTensor {
+  /** Its name in the model, such as `conv1/kernel`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly recipe: Recipe;
+}
+
+/** How the values come about: each recipe but the folded ones can be read backwards. */
+export type Recipe = Copy | Folded | Constant;
+
+/** An entry of the state dict, every number of it. */
+export interface Copy {
+  readonly type: 'copy';
+  readonly key: string;
+  /** Of kernels and linear weights, which TensorFlow has as HWIO; absent for what stays as it is. */
+  readonly oihw?: OIHW;
+}
+
+/** A convolution and the BatchNorm after it as one: kernel as HWIO, and bias. */
+export interface Folded {
+  readonly type: 'folded';
+  readonly part: 'kernel' | 'bias';
+  readonly conv: FoldedConv;
+}
+
+export type FoldedConv = Conv2d & Required<Pick<Conv2d, 'batchNorm'>>;
+
+/** What no state dict holds. */
+export interface Constant {
+  readonly type: 'constant';
+  readonly values: () => Float32Array;
+}
+
+/** The model's weights, one after the other, and what is wrong with those that they are made of. */
+export interface FilledTensors {
+  /** All weights in the order of the plan, without gaps. */
+  readonly data: Float32Array;
+  /** By the keys of the state dict. */
+  readonly faults: WeightFaults;
+}
+
+/**
+ * Computes the stored tensors of a state dict that fits: BatchNorm folded, kernels permuted. Folding is
+ * done in float64 and rounded to float32 once.
+ * @throws Pth2tfjsError `limit` as {@link checkUnfolded} does
+ */
+export function fillTensors(
+  tensors: readonly StoredTensor[],
+  stateDict: StateDict,
+  batchNorm: FoldBatchNorm = foldBatchNorm,
+): FilledTensors {
+  const keys = [...new Set(tensors.flatMap(({ recipe }) => keysOf(recipe)))];
+  checkUnfolded(keys.map((key) => stateDict.get(key) as TensorView));
+  const data = new Float32Array(tensors.reduce((sum, { shape }) => sum + numel(shape), 0));
+  const read = (key: string) => toFloat32(stateDict.get(key) as TensorView);
+  const copied: [string, Float32Array][] = [];
+  const folding = new Folding(read, batchNorm);
+  let at = 0;
+  for (const { shape, recipe } of tensors) {
+    const slot = data.subarray(at, at + numel(shape));
+    at += slot.length;
+    if (recipe.type === 'folded') folding.fill(slot, recipe);
+    else if (recipe.type === 'constant') slot.set(recipe.values());
+    else {
+      const values = read(recipe.key);
+      copied.push([recipe.key, values]);
+      slot.set(recipe.oihw === undefined ? values : toHWIO(values, recipe.oihw));
+    }
+  }
+  return { data, faults: joinFaults(findFaults(copied), folding) };
+}
+
+/** What a recipe takes from the state dict. */
+export function keysOf(recipe: Recipe): string[] {
+  if (recipe.type === 'copy') return [recipe.key];
+  if (recipe.type === 'constant') return [];
+  const { module, batchNorm } = recipe.conv;
+  return [`${module}.weight`, ...FIELDS.map((field) => `${batchNorm.module}.${field}`)];
+}
+
+/** A BatchNorm as what it does to each channel: `x * scale + offset`, in float64. */
+export type FoldBatchNorm = (
+  gamma: Float32Array,
+  beta: Float32Array,
+  mean: Float32Array,
+  variance: Float32Array,
+  eps: number,
+) => { readonly scale: Float64Array; readonly offset: Float64Array };
+
+const FIELDS = ['weight', 'bias', 'running_mean', 'running_var'] as const;
+
+/** BatchNorm in evaluation mode: `gamma * (x - mean) / sqrt(variance + eps) + beta`. */
+export const foldBatchNorm: FoldBatchNorm = (gamma, beta, mean, variance, eps) => {
+  const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt((variance[c] as number) + eps));
+  const offset = Float64Array.from(beta, (b, c) => b - (mean[c] as number) * (scale[c] as number));
+  return { scale, offset };
+};
+
+type Read = (key: string) => Float32Array;
+
+/** Folds convolutions, and notes which of them came out broken. */
+class Folding {
+  /** By their convolution's path; kernels and biases are filled one after the other. */
+  private readonly broken = new Map<string, FoldedConv>();
+  /** The tensor that makes a kernel zero, by its convolution's path. */
+  private readonly zeros = new Map<string, string>();
+  private kernels = 0;
+
+  constructor(
+    private readonly read: Read,
+    private readonly batchNorm: FoldBatchNorm,
+  ) {}
+
+  fill(slot: Float32Array, { part, conv }: Folded): void {
+    const { module, batchNorm } = conv;
+    const [gamma, beta, mean, variance] = FIELDS.map((field) =>
+      this.read(`${batchNorm.module}.${field}`),
+    ) as Fields;
+    const { scale, offset } = this.batchNorm(gamma, beta, mean, variance, batchNorm.eps);
+    if (part === 'bias') slot.set(offset);
+    else {
+      const weight = this.read(`${module}.weight`);
+      scaleKernel(weight, conv, scale, slot);
+      this.kernels++;
+      if (slot.every(isZero)) {
+        this.zeros.set(module, `${weight.every(isZero) ? module : batchNorm.module}.weight`);
+      }
+    }
+    if (!allFinite(slot)) this.broken.set(module, conv);
+  }
+
+  /** Which tensors of the folded convolutions are to blame. */
+  faults(): WeightFaults {
+    const broken = [...this.broken.values()];
+    const faults = broken.map((conv) =>
+      findFaults(
+        keysOf({ type: 'folded', part: 'kernel', conv }).map((key) => [key, this.read(key)]),
+      ),
+    );
+    const zero = [...this.zeros].filter(([module]) => !this.broken.has(module));
+    return {
+      nonFinite: faults.flatMap(({ nonFinite }) => nonFinite),
+      negative: faults.flatMap(({ negative }) => negative),
+      overflowing: broken.flatMap(({ module }, i) => {
+        const { nonFinite = [], negative = [] } = faults[i] ?? {};
+        return nonFinite.length + negative.length === 0 ? [`${module}.weight`] : [];
+      }),
+      zero: zero.map(([, key]) => key),
+      allZero: zero.length === this.kernels,
+    };
+  }
+}
+
+type Fields = [Float32Array, Float32Array, Float32Array, Float32Array];
+
+const isZero = (value: number) => value === 0;
+
+/**
+ * A kernel times its output channel's scale.
+ * @param target receives `[height, width, inChannels, outChannels]`
+ */
+function scaleKernel(
+  source: Float32Array,
+  { inChannels, outChannels, groups, kernel }: Conv2d,
+  scale: Float64Array,
+  target: Float32Array,
+): void {
+  const area = numel(kernel);
+  const into = inChannels / groups;
+  const filter = into * area;
+  // Output channels innermost: the reads then share cache lines with those of the next tap.
+  for (let i = 0; i < into; i++) {
+    for (let p = 0; p < area; p++) {
+      const to = (p * into + i) * outChannels;
+      for (let o = 0, from = i * area + p; o < outChannels; o++, from += filter) {
+        target[to + o] = (source[from] as number) * (scale[o] as number);
+      }
+    }
+  }
+}
+
+function joinFaults(copied: WeightFaults, folding: Folding): WeightFaults {
+  const folded = folding.faults();
+  return {
+    ...folded,
+    nonFinite: [...folded.nonFinite, ...copied.nonFinite],
+    negative: [...folded.negative, ...copied.negative],
+    zero: [...folded.zero, ...copied.zero],
+    allZero: copied.allZero && folded.allZero,
+  };
+}
