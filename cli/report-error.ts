@@ -1,5 +1,5 @@
 import { isPth2tfjsError } from '../src/errors.js';
-import type { MappingError } from '../src/googlenet/mapping.js';
+import type { MappingError } from '../src/network/mapping-error.js';
 import { printable } from '../src/printable.js';
 import { EXIT, exitCodeFor } from './exit-codes.js';
 

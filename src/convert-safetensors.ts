@@ -1,8 +1,9 @@
 import { toFloat32 } from './checkpoint/float32.js';
 import { saveSafetensors } from './checkpoint/save/safetensors.js';
 import type { StateDict } from './checkpoint/tensor.js';
-import type { Branch3Kernel } from './googlenet/architecture.js';
-import { expectedKeys } from './googlenet/keys.js';
+import { buildNetwork } from './describe-model.js';
+import { stateDictEntries } from './network/keys.js';
+import { NETWORK, type Variant } from './networks/index.js';
 import type { Provenance, SourceFile } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { VERSION } from './version.js';
@@ -14,13 +15,12 @@ export interface SafetensorsOptions extends SourceOptions {
 }
 
 /** A state dict as a safetensors file, and what it was made of. */
-export interface SafetensorsConversion {
+export interface SafetensorsConversion extends Variant {
   /** The file. */
   readonly bytes: Uint8Array;
   readonly source: SourceFile;
   /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
   readonly stateDict: Provenance['stateDict'];
-  readonly branch3Kernel: Branch3Kernel;
   readonly numClasses: number;
   /** As the metadata has it; null where it is unknown. */
   readonly transformInput: boolean | null;
@@ -53,7 +53,7 @@ export async function convertToSafetensors(
 ): Promise<SafetensorsConversion> {
   const network = await readNetwork(bytes, options);
   const { source, found, match, tensors } = network;
-  const own = expectedKeys(match.branch3Kernel, match.auxLogits);
+  const own = stateDictEntries(buildNetwork(match));
   const stateDict = new Map([...network.stateDict].filter(([key]) => own.has(key)));
   const transformInput = options.transformInput ?? network.transformInput ?? null;
   const origin = source.origin ?? source;
@@ -68,7 +68,7 @@ export async function convertToSafetensors(
     bytes: saveSafetensors(stateDict, new Map(Object.entries(metadata))),
     source,
     stateDict: found,
-    branch3Kernel: match.branch3Kernel,
+    ...NETWORK.variantOf(match),
     numClasses: match.numClasses,
     transformInput,
     tensors,

@@ -1,11 +1,16 @@
+import {
+  checkImageSize,
+  describeGraph,
+  describeModel,
+  describeTrainable,
+  type TrainableOptions,
+} from './describe-model.js';
 import { Pth2tfjsError } from './errors.js';
 import type { InputKind, ModelFormat } from './formats.js';
-import { describeGraph } from './googlenet/graph.js';
-import { checkImageSize, describeModel } from './googlenet/model.js';
-import { describeTrainable, type TrainableOptions } from './googlenet/trainable.js';
-import { computeTrainableWeights } from './googlenet/trainable-weights.js';
-import { computeWeights } from './googlenet/weights.js';
 import { checkLabels } from './labels.js';
+import { fillTensors, type StoredTensor } from './network/plan.js';
+import { NETWORK } from './networks/index.js';
+import { numel } from './numbers/shape.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
@@ -13,9 +18,6 @@ import type { Quantization } from './tfjs/quantize.js';
 import { describeTraining, unusedInTraining } from './trainable-model.js';
 import type { Golden } from './verify/golden.js';
 import { faultWarnings, type WeightFaults } from './weight-faults.js';
-
-/** torchvision's own preprocessing crops to this. */
-const DEFAULT_IMAGE_SIZE = 224;
 
 export interface ConvertOptions extends SourceOptions {
   /**
@@ -93,7 +95,7 @@ export async function convertCheckpoint(
   const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);
   const golden = madeOf(source, options.golden?.provenance) ? options.golden : undefined;
-  const imageSize = options.imageSize ?? golden?.shape[2] ?? DEFAULT_IMAGE_SIZE;
+  const imageSize = options.imageSize ?? golden?.shape[2] ?? NETWORK.imageSizes.standard;
   checkImageSize(imageSize);
   const known = network.transformInput ?? golden?.provenance?.transformInput ?? undefined;
   const transformInput = options.transformInput ?? known;
@@ -113,9 +115,7 @@ export async function convertCheckpoint(
   });
   const target = { ...provenance, imageSize, auxClasses: match.auxClasses };
   const description = describe(target, format, input, trainable);
-  const { data, faults } = trainable
-    ? computeTrainableWeights(stateDict, description.weights, target)
-    : computeWeights(stateDict, description.weights, match.branch3Kernel);
+  const { data, faults } = fillTensors(description.weights, stateDict);
   return {
     files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,
@@ -129,21 +129,28 @@ export async function convertCheckpoint(
   };
 }
 
-/** The network's own numbers, without the constants of `transform_input`, which no checkpoint holds. */
-function countWeights(weights: ArtifactsInput['weights']): number {
-  const own = weights.filter(({ name }) => !name.startsWith('transform_input/'));
-  return own.reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
+/** The network's own numbers, without constants, which no checkpoint holds. */
+function countWeights(weights: readonly StoredTensor[]): number {
+  const own = weights.filter(({ recipe }) => recipe.type !== 'constant');
+  return own.reduce((sum, { shape }) => sum + numel(shape), 0);
 }
+
+type Description = Pick<ArtifactsInput, 'format' | 'topology' | 'signature' | 'constants'> & {
+  readonly weights: readonly StoredTensor[];
+};
 
 function describe(
   options: TrainableOptions,
   format: ModelFormat,
   input: InputKind,
   trainable: boolean,
-): Pick<ArtifactsInput, 'format' | 'topology' | 'signature' | 'weights' | 'constants'> {
-  if (format === 'graph') return { format: 'graph-model', ...describeGraph(options, input) };
-  const description = trainable ? describeTrainable(options) : describeModel(options);
-  return { format: 'layers-model', ...description };
+): Description {
+  if (format === 'graph') {
+    const { tensors, ...graph } = describeGraph(options, input);
+    return { format: 'graph-model', weights: tensors, ...graph };
+  }
+  const { topology, tensors } = trainable ? describeTrainable(options) : describeModel(options);
+  return { format: 'layers-model', topology, weights: tensors };
 }
 
 function collectWarnings(

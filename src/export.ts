@@ -2,9 +2,9 @@ import type { Crc32 } from './checkpoint/crc32.js';
 import type { FloatDType } from './checkpoint/from-float32.js';
 import { saveStateDict } from './checkpoint/save/index.js';
 import type { StateDict } from './checkpoint/tensor.js';
-import { googlenetMetadata } from './googlenet/metadata.js';
-import type { TrainableOptions } from './googlenet/trainable.js';
-import { toStateDict } from './googlenet/trainable-weights.js';
+import { buildNetwork, describeTrainable, type TrainableOptions } from './describe-model.js';
+import { toStateDict } from './network/invert.js';
+import { stateDictVersions } from './network/keys.js';
 import type { NamedBytes } from './tfjs/artifacts.js';
 import { openTrainable, trainableWarnings } from './trainable-model.js';
 
@@ -45,10 +45,12 @@ export function exportCheckpoint(
 ): Export {
   const model = openTrainable(files, options);
   const { dtype = model.dtype } = options;
-  const stateDict = toStateDict(model.read, model.options, model.batches, dtype);
+  const root = buildNetwork(model.options);
+  const { tensors } = describeTrainable(model.options);
+  const stateDict = toStateDict(root, tensors, model.read, model.batches, dtype);
   const bytes = saveStateDict(stateDict, {
     format: options.format,
-    metadata: googlenetMetadata(model.options),
+    metadata: stateDictVersions(root),
     crc32: options.crc32,
   });
   return { bytes, stateDict, dtype, options: model.options, warnings: trainableWarnings(model) };

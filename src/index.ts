@@ -55,17 +55,7 @@ export {
 export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
 export { type Export, type ExportOptions, exportCheckpoint } from './export.js';
 export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './formats.js';
-export type { Branch3Kernel } from './googlenet/architecture.js';
-export {
-  MappingError,
-  type Match,
-  type Mismatch,
-  matchStateDict,
-  NETWORK_KEYS,
-  type Origin,
-} from './googlenet/mapping.js';
-export { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
-export { type SummaryOptions, summary } from './googlenet/summary.js';
+export { IMAGENET_MEAN, IMAGENET_STD } from './image/imagenet.js';
 export {
   type PreprocessOptions,
   preprocess,
@@ -79,8 +69,13 @@ export {
   type TensorSummary,
 } from './inspect.js';
 export { parseLabels } from './labels.js';
+export type { Origin } from './network/fit.js';
+export { MappingError, type Mismatch } from './network/mapping-error.js';
+export type { Branch3Kernel } from './networks/index.js';
+export { type Match, matchStateDict, NETWORK_KEYS } from './networks/match.js';
 export type { ConvertedProvenance, Provenance, SourceFile, TrainingRecord } from './provenance.js';
 export { readNetwork, type SourceNetwork, type SourceOptions } from './read-network.js';
+export { type SummaryOptions, summary } from './summary.js';
 export type { NamedBytes } from './tfjs/artifacts.js';
 export {
   BACKEND_NAMES,

@@ -9,11 +9,14 @@ import {
   selectStateDict,
 } from './checkpoint/state-dict.js';
 import type { TensorView } from './checkpoint/tensor.js';
+import { buildNetwork } from './describe-model.js';
 import { isPth2tfjsError } from './errors.js';
-import type { Branch3Kernel } from './googlenet/architecture.js';
-import { matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
-import { isOfficial } from './googlenet/official.js';
-import { countParameters, type ParameterCounts, printTree } from './googlenet/print.js';
+import { countParameters, type Module } from './network/module.js';
+import { officialWeights } from './network/network.js';
+import { printTree } from './network/print.js';
+import { measureModules } from './network/summary.js';
+import { NETWORK, type Variant } from './networks/index.js';
+import { matchStateDict, NETWORK_KEYS } from './networks/match.js';
 import { recordedTransform } from './read-network.js';
 import { sha256 } from './sha256.js';
 
@@ -29,15 +32,20 @@ export type NetworkSummary = {
   readonly stateDict: { readonly name: string; readonly prefix: string };
 } & (
   | { readonly fits: false; readonly problem: string }
-  | {
+  | ({
       readonly fits: true;
-      readonly branch3Kernel: Branch3Kernel;
       readonly numClasses: number;
       readonly parameters: ParameterCounts;
       /** `print(model)`, with parameter counts. */
       readonly tree: string;
-    }
+    } & Variant)
 );
+
+/** Parameters as PyTorch counts them: weights and biases, no running statistics. */
+export interface ParameterCounts {
+  readonly main: number;
+  readonly aux: number;
+}
 
 export interface InspectOptions extends ReadOptions {
   /** Show this state dict only, by its dotted path. */
@@ -79,7 +87,9 @@ export async function inspectCheckpoint(
   const { tensors, networks } = select(value, options.key);
   const found = networks.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
   const [network] = found;
-  const known = isOfficial(digest, file.length) || recordedTransform(network, metadata);
+  const known =
+    officialWeights(NETWORK, digest, file.length)?.transformInput ??
+    recordedTransform(network, metadata);
   const opaque = listOpaque(value, read.opaque, network?.path);
   return {
     container: { ...read.container, gzip },
@@ -107,13 +117,27 @@ function select(value: unknown, key: string | undefined) {
 function summarise(candidate: StateDictCandidate): NetworkSummary {
   const { name, prefix, stateDict } = candidate;
   try {
-    const { branch3Kernel, numClasses, auxClasses } = matchStateDict(stateDict, candidate);
-    const options = { branch3Kernel, numClasses, auxClasses };
-    const parameters = countParameters(options);
-    const tree = printTree(options);
-    return { stateDict: { name, prefix }, fits: true, branch3Kernel, numClasses, parameters, tree };
+    const match = matchStateDict(stateDict, candidate);
+    const { numClasses } = match;
+    const root = buildNetwork(match);
+    return {
+      stateDict: { name, prefix },
+      fits: true,
+      ...NETWORK.variantOf(match),
+      numClasses,
+      parameters: countByUse(root),
+      tree: printTree(root),
+    };
   } catch (error) {
     if (!isPth2tfjsError(error) || error.code !== 'mapping') throw error;
     return { stateDict: { name, prefix }, fits: false, problem: error.message };
   }
+}
+
+/** Those that inference uses, and those of auxiliary heads. */
+function countByUse(root: Module): ParameterCounts {
+  const { standard } = NETWORK.imageSizes;
+  const [network] = measureModules(root, [3, standard, standard]);
+  const main = network?.parameters ?? 0;
+  return { main, aux: countParameters(root) - main };
 }

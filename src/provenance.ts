@@ -1,10 +1,10 @@
 import type { FloatDType } from './checkpoint/from-float32.js';
 import type { Container } from './checkpoint/index.js';
+import type { ModelOptions } from './describe-model.js';
 import type { InputKind, ModelFormat } from './formats.js';
-import type { Branch3Kernel } from './googlenet/architecture.js';
-import type { Match } from './googlenet/mapping.js';
-import type { ModelOptions } from './googlenet/model.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from './googlenet/preprocess.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from './image/imagenet.js';
+import { NETWORK, type Variant } from './networks/index.js';
+import type { Match } from './networks/match.js';
 import type { Quantization } from './tfjs/quantize.js';
 import type { GoldenProvenance } from './verify/golden.js';
 import { VERSION } from './version.js';
@@ -26,15 +26,14 @@ export interface SourceFile {
 }
 
 /** What was converted from what; `userDefinedMetadata.pth2tfjs` of the written model. */
-export interface Provenance {
+export interface Provenance extends Variant {
   readonly tool: string;
-  readonly network: 'googlenet';
+  readonly network: string;
   readonly format: ModelFormat;
   /** Null for a model that was trained since. */
   readonly source: SourceFile | null;
   /** Where the state dict was in the checkpoint (`.` at the top), and what stood before its keys. */
   readonly stateDict: { readonly name: string; readonly prefix: string };
-  readonly branch3Kernel: Branch3Kernel;
   readonly transformInput: boolean;
   readonly numClasses: number;
   readonly input: {
@@ -127,11 +126,11 @@ export function describeProvenance(input: ProvenanceInput): ConvertedProvenance 
   const { match, imageSize, labels, quantization, training } = input;
   return {
     tool: `pth2tfjs ${VERSION}`,
-    network: 'googlenet',
+    network: NETWORK.id,
     format: input.format,
     source: input.source,
     stateDict: input.stateDict,
-    branch3Kernel: match.branch3Kernel,
+    ...NETWORK.variantOf(match),
     transformInput: input.transformInput,
     numClasses: match.numClasses,
     input: describeInput(imageSize, input.input),
@@ -144,17 +143,18 @@ export function describeProvenance(input: ProvenanceInput): ConvertedProvenance 
 
 /** What a model remembers that has been trained: nothing of a checkpoint, whose weights are gone. */
 export function describeTrained(
-  { branch3Kernel, transformInput, numClasses, imageSize }: ModelOptions,
+  options: ModelOptions,
   batchesTracked: TrainingRecord['batchesTracked'],
   labels: readonly string[] | undefined,
 ): Provenance {
+  const { transformInput, numClasses, imageSize } = options;
   return {
     tool: `pth2tfjs ${VERSION}`,
-    network: 'googlenet',
+    network: NETWORK.id,
     format: 'layers',
     source: null,
     stateDict: { name: '.', prefix: '' },
-    branch3Kernel,
+    ...NETWORK.variantOf(options),
     transformInput,
     numClasses,
     input: describeInput(imageSize, 'normalized'),

@@ -5,8 +5,9 @@ import { readFlag } from './checkpoint/safetensors.js';
 import { listTensors, type StateDictCandidate, selectStateDict } from './checkpoint/state-dict.js';
 import type { StateDict } from './checkpoint/tensor.js';
 import { Pth2tfjsError } from './errors.js';
-import { type Match, matchStateDict, NETWORK_KEYS } from './googlenet/mapping.js';
-import { isOfficial } from './googlenet/official.js';
+import { officialWeights } from './network/network.js';
+import { NETWORK } from './networks/index.js';
+import { type Match, matchStateDict, NETWORK_KEYS } from './networks/match.js';
 import { describeSource, type Provenance, type SourceFile } from './provenance.js';
 import { sha256 } from './sha256.js';
 
@@ -62,14 +63,14 @@ export async function readNetwork(
   const leftovers = [...(opaque.length > 0 ? [describeOpaque(opaque)] : []), ...match.warnings];
   if (options.strict) refuseLeftovers(leftovers);
   const digest = await hashing;
-  const official = isOfficial(digest, file.length);
+  const official = officialWeights(NETWORK, digest, file.length);
   return {
     source: describeSource({ ...container, gzip }, options.sourceName, digest, metadata),
     found: { name, prefix },
     stateDict,
     match,
-    official,
-    transformInput: official ? true : recordedTransform(candidate, metadata),
+    official: official !== undefined,
+    transformInput: official?.transformInput ?? recordedTransform(candidate, metadata),
     tensors: listTensors(value).size,
     notes: match.notes,
     warnings: [...checkpoint.warnings, ...leftovers],

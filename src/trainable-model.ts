@@ -1,13 +1,26 @@
 import { FLOAT_DTYPES, type FloatDType } from './checkpoint/from-float32.js';
 import type { StateDict } from './checkpoint/tensor.js';
+import {
+  buildNetwork,
+  describeModel,
+  describeTrainable,
+  type TrainableOptions,
+} from './describe-model.js';
 import { Pth2tfjsError } from './errors.js';
-import { BATCH_NORM_EPS, convBlocks } from './googlenet/architecture.js';
-import { stateDictLayout } from './googlenet/keys.js';
-import type { Match } from './googlenet/mapping.js';
-import { isImageSize } from './googlenet/model.js';
-import { describeTrainable, type TrainableOptions } from './googlenet/trainable.js';
-import { type BatchesTracked, batchesTracked, weightLinks } from './googlenet/trainable-weights.js';
+
+import {
+  type BatchesTracked,
+  batchesTracked,
+  countedBlock,
+  type WeightLink,
+  weightLinks,
+} from './network/invert.js';
+import { stateDictEntries } from './network/keys.js';
+
+import { NETWORK } from './networks/index.js';
+import type { Match } from './networks/match.js';
 import type { Provenance, TrainingRecord } from './provenance.js';
+import { isFolded, readOptions } from './read-options.js';
 import type { NamedBytes } from './tfjs/artifacts.js';
 import { type EditableModel, openModel } from './tfjs/editable-model.js';
 import { isGraph, readProvenance } from './tfjs/load.js';
@@ -28,7 +41,7 @@ export interface TrainableModel {
 
 /** What a user should know of the weights, by the keys that they have in PyTorch. */
 export function trainableWarnings({ options, read }: Pick<TrainableModel, 'options' | 'read'>) {
-  const weights = weightLinks(options).map(({ key, weight }) => [key, read(weight)] as const);
+  const weights = linksOf(options).map(({ key, weight }) => [key, read(weight)] as const);
   return faultWarnings(findFaults(weights));
 }
 
@@ -38,8 +51,8 @@ export function trainableWarnings({ options, read }: Pick<TrainableModel, 'optio
  */
 export function describeTraining(stateDict: StateDict, match: Match): TrainingRecord {
   refuseForeignHeads(match);
-  const keys = new Set(weightLinks(match).map(({ key }) => key));
-  const dtypes = new Set([...keys].map((key) => stateDict.get(key)?.dtype));
+  const entries = [...stateDictEntries(buildNetwork(match))].filter(([, { counter }]) => !counter);
+  const dtypes = new Set(entries.map(([key]) => stateDict.get(key)?.dtype));
   const [only] = dtypes;
   const dtype = FLOAT_DTYPES.find((name) => dtypes.size === 1 && name === only) ?? 'float32';
   return { dtype, batchesTracked: packBatches(batchesTracked(stateDict)), trained: false };
@@ -49,7 +62,7 @@ function refuseForeignHeads({ auxProblem }: Match): void {
   if (auxProblem === undefined) return;
   throw new Pth2tfjsError(
     'mapping',
-    `the auxiliary heads, which training uses, do not fit GoogLeNet's: ${auxProblem}`,
+    `the auxiliary heads, which training uses, do not fit ${NETWORK.name}'s: ${auxProblem}`,
     {
       hint: 'convert without --trainable, or drop the heads, in Python: torch.save({k: v for k, v in sd.items() if not k.startswith("aux")}, "out.pth")',
     },
@@ -58,7 +71,8 @@ function refuseForeignHeads({ auxProblem }: Match): void {
 
 /** Keys of a state dict that even training has no use for. */
 export function unusedInTraining({ ignored }: Match): readonly string[] {
-  return ignored.filter((key) => !/^aux[12]\.|\.num_batches_tracked$/.test(key));
+  const used = stateDictEntries(buildNetwork({ auxClasses: [1, 1] }));
+  return ignored.filter((key) => !used.has(key));
 }
 
 export function packBatches(batches: BatchesTracked): TrainingRecord['batchesTracked'] {
@@ -81,12 +95,12 @@ export function openTrainable(
 ): TrainableModel {
   if (isGraph(files)) throw cannotGoBack('is a graph, which is frozen');
   const model = openModel(files);
-  const folded = model.weights.has('conv1/kernel');
+  const folded = isFolded(model);
   if (folded && !identityBatchNorm) {
     throw cannotGoBack('has BatchNorm folded into its convolutions, which cannot be undone');
   }
-  const trainable = folded ? unfold(model) : model;
-  const options = optionsOf(trainable);
+  const options = readOptions(model, folded);
+  const trainable = folded ? unfold(model, options) : model;
   checkWeights(trainable, options);
   const provenance = readProvenance(files);
   const read = (weight: string) => trainable.weights.get(weight)?.data as Float32Array;
@@ -108,64 +122,45 @@ function cannotGoBack(why: string): Pth2tfjsError {
 }
 
 /** A folded model with BatchNorms that scale by one and add what was the bias. */
-function unfold(model: EditableModel): EditableModel {
+function unfold(model: EditableModel, options: TrainableOptions): EditableModel {
   const weights = new Map(model.weights);
-  const kernel = weights.get('inception3a.branch3.1/kernel')?.shape[0] === 5 ? 5 : 3;
-  for (const { name, outChannels } of convBlocks(kernel)) {
-    const [convolution, bias] = [weights.get(`${name}/kernel`), weights.get(`${name}/bias`)];
-    if (convolution === undefined || bias === undefined) continue;
-    const filled = (value: number) => {
-      return { shape: [outChannels], data: new Float32Array(outChannels).fill(value) };
-    };
-    weights.delete(`${name}/kernel`);
-    weights.delete(`${name}/bias`);
-    weights.set(`${name}.conv/kernel`, convolution);
-    weights.set(`${name}.bn/gamma`, filled(1));
-    weights.set(`${name}.bn/beta`, bias);
-    weights.set(`${name}.bn/moving_mean`, filled(0));
-    weights.set(`${name}.bn/moving_variance`, filled(1 - BATCH_NORM_EPS));
+  const names = new Map(linksOf(options).map(({ key, weight }) => [key, weight]));
+  const put = (key: string, shape: readonly number[], data: Float32Array) => {
+    weights.set(names.get(key) ?? key, { shape, data });
+  };
+  for (const { name, recipe } of describeModel(options).tensors) {
+    const found = weights.get(name);
+    if (recipe.type !== 'folded' || found === undefined) continue;
+    weights.delete(name);
+    const { module, batchNorm } = recipe.conv;
+    if (recipe.part === 'kernel') put(`${module}.weight`, found.shape, found.data);
+    else {
+      const filled = (value: number) => new Float32Array(found.data.length).fill(value);
+      put(`${batchNorm.module}.weight`, found.shape, filled(1));
+      put(`${batchNorm.module}.bias`, found.shape, found.data);
+      put(`${batchNorm.module}.running_mean`, found.shape, filled(0));
+      put(`${batchNorm.module}.running_var`, found.shape, filled(1 - batchNorm.eps));
+    }
   }
   return { ...model, weights };
-}
-
-/** The network's options, as its layers and the shapes of its weights tell them. */
-function optionsOf({ layers, weights }: EditableModel): TrainableOptions {
-  const config = (name: string) => layers.find((layer) => layer.name === name)?.config;
-  const sizes = (weight: string) => weights.get(weight)?.shape ?? [];
-  const aux = ['aux1', 'aux2'].map((head) => sizes(`${head}.fc2/kernel`)[1]);
-  const shape: unknown = config('input')?.batch_input_shape;
-  const imageSize: unknown = Array.isArray(shape) ? shape[1] : undefined;
-  if (typeof imageSize !== 'number') throw damaged('has no layer named input');
-  if (!isImageSize(imageSize)) throw damaged(`takes images of ${imageSize}x${imageSize}`);
-  return {
-    imageSize,
-    numClasses: sizes('fc/kernel')[1] ?? 0,
-    branch3Kernel: sizes('inception3a.branch3.1.conv/kernel')[0] === 5 ? 5 : 3,
-    transformInput: config('transform_input') !== undefined,
-    auxClasses: aux[0] === undefined ? undefined : [aux[0], aux[1] ?? 0],
-    dropout: config('dropout')?.rate,
-    dropoutAux: config('aux1.dropout')?.rate,
-  };
 }
 
 /** Strict both ways, like the mapping of a state dict. */
 function checkWeights({ weights }: EditableModel, options: TrainableOptions): void {
   const unknown = new Set(weights.keys());
-  for (const { name: weight, shape: wanted } of describeTrainable(options).weights) {
+  for (const { name: weight, shape: wanted } of describeTrainable(options).tensors) {
     const found = weights.get(weight)?.shape;
     if (String(found) !== String(wanted)) {
       const is = found === undefined ? 'is missing' : `has the shape [${found.join(', ')}]`;
       throw damaged(
-        `is no trainable GoogLeNet: ${weight} ${is}, where [${wanted.join(', ')}] is wanted`,
+        `is no trainable ${NETWORK.name}: ${weight} ${is}, where [${wanted.join(', ')}] is wanted`,
       );
     }
     unknown.delete(weight);
   }
   const [first] = unknown;
-  if (first !== undefined) throw damaged(`is no trainable GoogLeNet: it holds ${first}`);
+  if (first !== undefined) throw damaged(`is no trainable ${NETWORK.name}: it holds ${first}`);
 }
-
-const COUNT = '.bn.num_batches_tracked';
 
 function unpackBatches(
   { batchesTracked: packed }: Partial<TrainingRecord> = {},
@@ -173,6 +168,13 @@ function unpackBatches(
 ): BatchesTracked {
   if (packed === null) return null;
   if (typeof packed === 'object') return new Map(Object.entries(packed));
-  const names = [...stateDictLayout(options).keys()].filter((key) => key.endsWith(COUNT));
-  return new Map(names.map((key) => [key.slice(0, -COUNT.length), packed ?? 0]));
+  const counters = [...stateDictEntries(buildNetwork(options))].filter(
+    ([, { counter }]) => counter,
+  );
+  return new Map(counters.map(([key]) => [countedBlock(key), packed ?? 0]));
+}
+
+/** Which weight holds which tensor of the state dict. */
+export function linksOf(options: TrainableOptions): WeightLink[] {
+  return weightLinks(buildNetwork(options), describeTrainable(options).tensors);
 }

@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NETWORK_KEYS } from '../src/googlenet/mapping.js';
+import { NETWORK_KEYS } from '../src/networks/match.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { ELEMENTS, orderedDict, pickle, raw, tensor, text } from './helpers/pickle-writer.js';
 import { SLOW } from './helpers/tiers.js';

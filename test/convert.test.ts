@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { hubHash } from '../cli/hub-hash.js';
 import { readZipDirectory } from '../src/checkpoint/zip-directory.js';
 import { convertCheckpoint } from '../src/convert.js';
-import { isOfficial } from '../src/googlenet/official.js';
+import { officialWeights } from '../src/network/network.js';
+import { NETWORK } from '../src/networks/index.js';
 import { BUNDLED } from './helpers/bundled.js';
 import { storedEntries, writeZip } from './helpers/zip-writer.js';
 
@@ -23,6 +24,8 @@ describe('transform_input, which no state dict records', () => {
   test('is on for the official weights alone', () => {
     // The published name carries the hash; the size is that of the published file.
     const sha256 = `${hubHash('googlenet-1378be20.pth')}${'0'.repeat(56)}`;
+    const isOfficial = (hash: string | undefined, bytes: number) =>
+      officialWeights(NETWORK, hash, bytes)?.transformInput ?? false;
     expect(isOfficial(sha256, 52_147_035)).toBe(true);
     expect(isOfficial(sha256, 52_147_036)).toBe(false);
     expect(isOfficial(sha256.replace('1', '2'), 52_147_035)).toBe(false);

@@ -10,7 +10,7 @@ import { readCheckpoint } from '../src/checkpoint/index.js';
 import { findStateDicts, listTensors } from '../src/checkpoint/state-dict.js';
 import { contiguousBytes, MAX_TENSOR_BYTES, type TensorView } from '../src/checkpoint/tensor.js';
 import { isPth2tfjsError } from '../src/errors.js';
-import { NETWORK_KEYS } from '../src/googlenet/mapping.js';
+import { NETWORK_KEYS } from '../src/networks/match.js';
 import {
   call,
   dict,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { beforeAll, describe, expect, it, test } from 'vitest';
-import { toPixels } from '../src/googlenet/preprocess.js';
+import { toPixels } from '../src/image/imagenet.js';
 import { preprocess } from '../src/image/preprocess.js';
 import {
   type ConvertOptions,

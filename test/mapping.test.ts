@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type StateDict, TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
-import { MappingError, matchStateDict, NETWORK_KEYS } from '../src/googlenet/mapping.js';
+import { MappingError } from '../src/network/mapping-error.js';
+import { matchStateDict, NETWORK_KEYS } from '../src/networks/match.js';
 import { bundledStateDict } from './helpers/bundled.js';
 
 let bundled: StateDict;

@@ -6,9 +6,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StateDict } from '../src/checkpoint/tensor.js';
-import { stateDictLayout } from '../src/googlenet/keys.js';
-import { googlenetMetadata } from '../src/googlenet/metadata.js';
 import { readCheckpoint, saveStateDict, stateDictMetadata } from '../src/index.js';
+import { stateDictEntries, stateDictVersions } from '../src/network/keys.js';
+import { googlenet } from '../src/networks/googlenet.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findNewestPython, findPython, runPython } from './helpers/python.js';
 import { contents, expectSameBytes, rewrite } from './helpers/rewrite.js';
@@ -76,8 +76,11 @@ describe.each([OLDEST, NEWEST])('what $which saves', SLOW, ({ which, python, cas
         key,
         { dtype, shape },
       ]);
-      expect([...stateDictLayout(options)]).toEqual(found);
-      expect([...googlenetMetadata(options)]).toEqual([...(stateDictMetadata(value) ?? [])]);
+      const entries = [...stateDictEntries(googlenet(options))];
+      expect(entries.map(([key, { dtype, shape }]) => [key, { dtype, shape }])).toEqual(found);
+      expect([...stateDictVersions(googlenet(options))]).toEqual([
+        ...(stateDictMetadata(value) ?? []),
+      ]);
     },
   );
 

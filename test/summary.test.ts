@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
-import { measureModules } from '../src/googlenet/summary.js';
 import { summary } from '../src/index.js';
+import { measureModules } from '../src/network/summary.js';
+import { googlenet } from '../src/networks/googlenet.js';
 import { findPython, runPython } from './helpers/python.js';
 
 const python = await findPython('shapes and multiply-accumulates against PyTorch');
@@ -10,14 +11,15 @@ describe.skipIf(python === undefined).each([
   [97, 10, 'aux'],
   [15, 3, 'plain'],
 ] as const)('at %i pixels, %i classes, %s', (imageSize, numClasses, heads) => {
-  const auxClasses = heads === 'aux' ? [numClasses, numClasses] : undefined;
+  const auxClasses = heads === 'aux' ? ([numClasses, numClasses] as const) : undefined;
   const options = { imageSize, numClasses, auxClasses, branch3Kernel: 3 } as const;
 
   it('measures every module as PyTorch does', async () => {
     const args = [String(imageSize), String(numClasses), heads];
     const printed = await runPython(python as string, 'test/helpers/summary.py', ...args);
     const truth = JSON.parse(printed);
-    const rows = measureModules(options).map(({ path, output, parameters, macs }) => {
+    const modules = measureModules(googlenet(options), [3, imageSize, imageSize]);
+    const rows = modules.map(({ path, output, parameters, macs }) => {
       return [path, output, parameters, macs];
     });
     expect(rows).toEqual(truth.rows);

@@ -10,7 +10,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { toFloat32 } from '../src/checkpoint/float32.js';
 import { readCheckpoint } from '../src/checkpoint/index.js';
 import type { StateDict, TensorView } from '../src/checkpoint/tensor.js';
-import { adaptivePool } from '../src/googlenet/trainable-weights.js';
+import { adaptiveAvgPool2d } from '../src/network/layers.js';
+import { module } from '../src/network/module.js';
+import { trace } from '../src/network/trace.js';
+import { adaptivePool } from '../src/targets/keras/adaptive-pool.js';
+import { lowerToKeras } from '../src/targets/keras/lower.js';
 import { prepareBackend } from '../src/tfjs/backends.js';
 import { SymbolicGraph } from '../src/training/symbolic-graph.js';
 import { toNCHW, toNHWC } from '../src/verify/layers.js';
@@ -98,11 +102,15 @@ describe('the adaptive average pool', () => {
 
   const sizes = Array.from({ length: 30 }, (_, i) => i + 1);
   it.each(sizes)('of %d to 4 is nn.AdaptiveAvgPool2d', (size) => {
-    const graph = new SymbolicGraph();
-    const pool = graph.model([graph.adaptiveAveragePool(graph.input(size), 'pool', 4, 3)]);
+    const layers = new SymbolicGraph();
+    const network = module('', { pool: adaptiveAvgPool2d(4) }, (x, m) => m.pool(x));
+    const { outputs } = lowerToKeras(trace(network, [3, size, size]), layers);
+    const pool = layers.model('pool', outputs);
     const plane = uniform(mixText(1378, `plane${size}`), new Float32Array(3), size ** 2);
     const means = tidy(() => {
-      pool.getLayer('pool').setWeights([tensor2d(adaptivePool(size, 4), [size ** 2, 16])]);
+      pool
+        .getLayer('pool')
+        .setWeights([tensor2d(adaptivePool([size, size], [4, 4]), [size ** 2, 16])]);
       const image = toNHWC(Float32Array.from(plane), [1, 3, size, size]);
       return (pool.predict(tensor4d(image, [1, size, size, 3])) as Tensor).dataSync<'float32'>();
     });

@@ -6,7 +6,6 @@ import { crc32, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { DType } from '../src/checkpoint/dtype.js';
 import { checkUnfolded, TensorStorage } from '../src/checkpoint/tensor.js';
-import { stateDictLayout } from '../src/googlenet/keys.js';
 import {
   convertCheckpoint,
   inspectCheckpoint,
@@ -15,6 +14,8 @@ import {
   saveStateDict,
   TensorView,
 } from '../src/index.js';
+import { stateDictEntries } from '../src/network/keys.js';
+import { googlenet } from '../src/networks/googlenet.js';
 import { bundledStateDict, CHECKPOINT } from './helpers/bundled.js';
 import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';
@@ -41,7 +42,7 @@ function network(classes: number, strides: Strides): Uint8Array {
     auxClasses: [classes, classes],
     branch3Kernel: 3,
   } as const;
-  const tensors = [...stateDictLayout(options)].map(([key, { shape, dtype }]) => {
+  const tensors = [...stateDictEntries(googlenet(options))].map(([key, { shape, dtype }]) => {
     const steps = strides(shape);
     const last = shape.reduce((sum, size, i) => sum + (size - 1) * (steps[i] ?? 0), 0);
     const storage = storageOf(last + 1, dtype, dtype === 'int64' ? 8 : 4);

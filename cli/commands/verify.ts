@@ -53,7 +53,7 @@ function parseBackends(list: string): readonly BackendName[] {
 /** The model, and the checkpoint that it was made of, where one is given. */
 async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
   const imageSize = golden.shape[2];
-  const { checkImageSize } = await import('../../src/googlenet/model.js');
+  const { checkImageSize } = await import('../../src/describe-model.js');
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
   const model = await readModel(args, { imageSize, golden });
   if (model.checkpoint !== undefined || args.checkpoint === undefined) return model;

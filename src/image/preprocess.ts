@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../googlenet/preprocess.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from './imagenet.js';
 import { type PixelGrid, resample, type Span } from './resample.js';
 
 /** Pixels as browsers and decoders give them: RGBA such as an `ImageData`, or RGB; row by row. */

@@ -79,6 +79,7 @@ export function linear(inFeatures: number, outFeatures: number, { bias = true } 
       parameter('weight', [outFeatures, inFeatures]),
       ...(bias ? [parameter('bias', [outFeatures])] : []),
     ],
+    settings: {},
     op: (path) => ({ type: 'linear', module: path, inFeatures, outFeatures, bias }),
   });
 }

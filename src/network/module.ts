@@ -25,8 +25,11 @@ export interface Module {
   readonly tensors: readonly OwnTensor[];
   /** In the order in which PyTorch registers them. */
   readonly children: Children;
-  /** Settings that a pickled module of this kind has as attributes, and that change what it computes. */
-  readonly settings: Readonly<Record<string, unknown>>;
+  /**
+   * Settings that a pickled module of this kind has as attributes, and that change what it computes; null
+   * where even its class does not matter.
+   */
+  readonly settings: Readonly<Record<string, unknown>> | null;
   /** What it makes of its input, by calling its children; a network may give several outputs. */
   readonly forward: (input: Traced, call: Call, path: string) => Traced | readonly Traced[];
 }
@@ -57,7 +60,7 @@ export function module<const C extends object>(
     version: 1,
     tensors: [],
     children: Object.fromEntries(present),
-    settings: {},
+    settings: null,
     forward: (input, call) => {
       const calls = present.map(([name]) => [name, (from: Traced) => call(name, from)]);
       return forward(input, Object.fromEntries(calls) as Calls<C>);

@@ -1,4 +1,4 @@
-import { IMAGENET_MEAN, IMAGENET_STD } from '../googlenet/preprocess.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from '../image/imagenet.js';
 import {
   adaptiveAvgPool2d as adaptivePool,
   affine,
@@ -16,6 +16,7 @@ import {
   maxPool2d,
 } from '../network/layers.js';
 import { type Module, module, sequential } from '../network/module.js';
+import type { Network } from '../network/network.js';
 
 /**
  * torchvision's GoogLeNet, after "Going Deeper with Convolutions" (Szegedy et al., 2014), with a BatchNorm in
@@ -57,7 +58,8 @@ export const TRANSFORM_INPUT = {
   offset: IMAGENET_MEAN.map((mean) => (mean - 0.5) / 0.5),
 } as const;
 
-const DROPOUT = { main: 0.2, aux: 0.7 } as const;
+/** The probabilities with which dropout zeroes a feature, before `fc` and in the auxiliary heads. */
+export const DROPOUT = { main: 0.2, aux: 0.7 } as const;
 
 /** Outputs: the logits, and with auxiliary heads those of aux2 and of aux1, as in GoogLeNetOutputs. */
 export function googlenet(options: GoogLeNetOptions = {}): Module {
@@ -183,3 +185,22 @@ export function inceptionAux(inChannels: number, numClasses: number, p: number):
     },
   );
 }
+
+/** What a state dict decides of the network, besides its classes. */
+export interface GoogLeNetVariant {
+  readonly branch3Kernel: Branch3Kernel;
+}
+
+export const GOOGLENET: Network<GoogLeNetVariant> = {
+  id: 'googlenet',
+  name: 'GoogLeNet',
+  build: googlenet,
+  variant: (shapeOf) => {
+    const side = shapeOf('inception3a.branch3.1.conv.weight')?.[2];
+    return { branch3Kernel: side === 5 ? 5 : 3 };
+  },
+  variantOf: ({ branch3Kernel }) => ({ branch3Kernel }),
+  pickledAs: /^torchvision\.models\..*GoogLeNet$/,
+  imageSizes: { standard: 224, min: 15, max: 4096 },
+  official: [{ sha256Prefix: '1378be20', bytes: 52_147_035, transformInput: true }],
+};

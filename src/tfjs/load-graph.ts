@@ -1,7 +1,7 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../errors.js';
 import type { InputKind } from '../formats.js';
-import { toPixels } from '../googlenet/preprocess.js';
+import { toPixels } from '../image/imagenet.js';
 import { damaged, type LayerVisitor, type Network } from './loaded-model.js';
 
 /** A graph's input or output, as the signature in model.json describes it. */

@@ -1,26 +1,14 @@
-import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
+import { type TrainableOptions, traceImage, trainingGraph } from '../describe-model.js';
 import { Pth2tfjsError } from '../errors.js';
-import {
-  type Branch3Kernel,
-  type ConvBlock,
-  DROPOUT,
-  type InceptionBlock,
-} from '../googlenet/architecture.js';
-import {
-  type AuxBlock,
-  addTrainable,
-  type TrainableBlocks,
-  type TrainableOptions,
-} from '../googlenet/trainable.js';
+import { type Branch3Kernel, googlenet as buildGoogLeNet, DROPOUT } from '../networks/googlenet.js';
+import { lowerToKeras } from '../targets/keras/lower.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { openTrainable, trainableWarnings } from '../trainable-model.js';
 import { type OnWarning, warnOnConsole } from '../warn.js';
+import { type BlockFactories, customBlocks } from './blocks.js';
 import { initializers } from './initializers.js';
-import { SymbolicGraph, type SymbolicNode } from './symbolic-graph.js';
+import { SymbolicGraph } from './symbolic-graph.js';
 import { TrainableGoogLeNet } from './trainable-googlenet.js';
-
-/** A caller's own block: applies layers of TensorFlow.js to the input, NHWC. */
-export type BlockFactory<B> = (input: SymbolicTensor, block: B) => SymbolicTensor;
 
 /** torchvision's arguments of `googlenet()`, by their names and with their defaults. */
 export interface GoogLeNetOptions {
@@ -34,13 +22,7 @@ export interface GoogLeNetOptions {
   readonly initWeights?: boolean | undefined;
   /** Take the place of torchvision's BasicConv2d, Inception and InceptionAux; as there, Inception and
    * InceptionAux are built of BasicConv2d whatever `conv` is. */
-  readonly blocks?:
-    | {
-        readonly conv?: BlockFactory<ConvBlock> | undefined;
-        readonly inception?: BlockFactory<InceptionBlock> | undefined;
-        readonly aux?: BlockFactory<AuxBlock> | undefined;
-      }
-    | undefined;
+  readonly blocks?: BlockFactories | undefined;
   /** Before `fc`; default 0.2. */
   readonly dropout?: number | undefined;
   /** In the auxiliary heads; default 0.7. */
@@ -78,21 +60,13 @@ export function googlenet(options: GoogLeNetOptions = {}): TrainableGoogLeNet {
     dropout: options.dropout ?? DROPOUT.main,
     dropoutAux: options.dropoutAux ?? DROPOUT.aux,
   };
-  const graph = new SymbolicGraph(initializers({ initWeights, seed }));
-  const outputs = addTrainable(graph, network, blocksOf(options.blocks));
-  const customBlocks = Object.values(options.blocks ?? {}).some((block) => block !== undefined);
-  return new TrainableGoogLeNet(graph.model(outputs), network, { seed, customBlocks });
-}
-
-function blocksOf(blocks: GoogLeNetOptions['blocks']): Partial<TrainableBlocks<SymbolicNode>> {
-  const entries = Object.entries(blocks ?? {}).filter(([, factory]) => factory !== undefined);
-  return Object.fromEntries(
-    entries.map(([kind, factory]) => [
-      kind,
-      (from: SymbolicNode, block: unknown) =>
-        SymbolicGraph.node((factory as BlockFactory<unknown>)(from.tensor, block)),
-    ]),
-  );
+  const blocks = customBlocks(options.blocks);
+  const root = buildGoogLeNet({ ...network, blocks });
+  const layers = new SymbolicGraph();
+  const initial = initializers({ initWeights, seed });
+  const { outputs } = lowerToKeras(traceImage(root, network), layers, initial);
+  const own = { seed, customBlocks: Object.keys(blocks).length > 0 };
+  return new TrainableGoogLeNet(layers.model('googlenet', outputs), network, own);
 }
 
 export interface LoadTrainableOptions {
@@ -113,7 +87,8 @@ export function loadTrainable(
 ): TrainableGoogLeNet {
   const saved = openTrainable(files);
   for (const warning of trainableWarnings(saved)) onWarning(warning);
-  const graph = new SymbolicGraph();
-  const model = graph.model(addTrainable(graph, saved.options));
+  const layers = new SymbolicGraph();
+  const { outputs } = lowerToKeras(trainingGraph(saved.options), layers);
+  const model = layers.model('googlenet', outputs);
   return new TrainableGoogLeNet(model, saved.options, { seed, customBlocks: false, saved });
 }

@@ -15,9 +15,9 @@
  * @module
  */
 
-export { summary } from '../googlenet/summary.js';
+export { summary } from '../summary.js';
+export type { BlockFactory } from './blocks.js';
 export {
-  type BlockFactory,
   type GoogLeNetOptions,
   googlenet,
   type LoadTrainableOptions,

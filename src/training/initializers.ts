@@ -1,4 +1,4 @@
-import type { Initializer, Initializers } from '../googlenet/layer-graph.js';
+import type { Initializer, Initializers } from '../targets/keras/graph.js';
 
 export interface InitOptions {
   /**

@@ -6,43 +6,49 @@ import {
   model,
   type SymbolicTensor,
 } from '@tensorflow/tfjs-layers';
-import { type LayerConfig, LayerGraph, type Node } from '../googlenet/layer-graph.js';
+import type { Shape } from '../network/value.js';
+import type { LayerConfig, LayerGraph } from '../targets/keras/graph.js';
 
-export interface SymbolicNode extends Node {
-  readonly tensor: SymbolicTensor;
-}
+/** A caller's own layers: applies them to the input, NHWC, in place of the module of this path. */
+export type ApplyLayers = (input: SymbolicTensor, path: string) => SymbolicTensor;
 
 /** Builds the layers in TensorFlow.js at once, each from the configuration that model.json would hold. */
-export class SymbolicGraph extends LayerGraph<SymbolicNode> {
+export class SymbolicGraph implements LayerGraph<SymbolicTensor> {
   private image: SymbolicTensor | undefined;
 
   add(
     type: string,
     name: string,
     config: LayerConfig,
-    from: readonly SymbolicNode[],
-    size: number,
-  ): SymbolicNode {
+    from: readonly SymbolicTensor[],
+  ): SymbolicTensor {
     if (type === 'InputLayer') {
-      this.image = input({ shape: [size, size, 3], name, dtype: 'float32' });
-      return { tensor: this.image, size };
+      const [, ...shape] = (config.batch_input_shape ?? []) as number[];
+      this.image = input({ shape, name, dtype: 'float32' });
+      return this.image;
     }
     const layer = this.make(type, { name, trainable: true, ...config });
-    const [first, ...more] = from.map(({ tensor }) => tensor);
+    const [first, ...more] = from;
     const inputs = more.length === 0 ? first : [first, ...more];
-    return { tensor: layer.apply(inputs as SymbolicTensor) as SymbolicTensor, size };
+    return layer.apply(inputs as SymbolicTensor) as SymbolicTensor;
   }
 
-  /** What a caller's own layers gave. */
-  static node(tensor: SymbolicTensor): SymbolicNode {
-    return { tensor, size: tensor.shape.length === 4 ? (tensor.shape[1] as number) : 1 };
+  custom(
+    apply: unknown,
+    path: string,
+    from: SymbolicTensor,
+  ): { readonly output: SymbolicTensor; readonly shape: Shape } {
+    const output = (apply as ApplyLayers)(from, path);
+    const [, ...sides] = output.shape as number[];
+    const channels = sides.pop() ?? 0;
+    return { output, shape: [channels, ...sides] };
   }
 
-  model(outputs: readonly SymbolicNode[]): LayersModel {
+  model(name: string, outputs: readonly SymbolicTensor[]): LayersModel {
     return model({
       inputs: this.image as SymbolicTensor,
-      outputs: outputs.map(({ tensor }) => tensor),
-      name: 'googlenet',
+      outputs: [...outputs],
+      name,
     });
   }
 

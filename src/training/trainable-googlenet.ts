@@ -17,22 +17,24 @@ import {
 import { concatenateFloats } from '../bytes.js';
 import { toFloat32 } from '../checkpoint/float32.js';
 import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import { buildNetwork, describeTrainable, type TrainableOptions } from '../describe-model.js';
 import { Pth2tfjsError } from '../errors.js';
-import { MappingError, matchStateDict } from '../googlenet/mapping.js';
-import { describeTrainable, type TrainableOptions } from '../googlenet/trainable.js';
+import { checkLabels } from '../labels.js';
 import {
   type BatchesTracked,
   batchesTracked,
-  constantWeights,
-  toHWIO,
+  countedBlock,
   toStateDict,
   type WeightLink,
-  weightLinks,
-} from '../googlenet/trainable-weights.js';
-import { checkLabels } from '../labels.js';
+} from '../network/invert.js';
+import { MappingError } from '../network/mapping-error.js';
+import type { StoredTensor } from '../network/plan.js';
+import { NETWORK } from '../networks/index.js';
+import { matchStateDict } from '../networks/match.js';
+import { toHWIO } from '../numbers/layout.js';
 import { describeTrained } from '../provenance.js';
 import { type NamedBytes, toArtifacts } from '../tfjs/artifacts.js';
-import { packBatches, type TrainableModel } from '../trainable-model.js';
+import { linksOf, packBatches, type TrainableModel } from '../trainable-model.js';
 import { type OnWarning, warnOnConsole } from '../warn.js';
 import { faultWarnings, findFaults } from '../weight-faults.js';
 import { followPyTorch } from './batch-norm.js';
@@ -66,6 +68,8 @@ export class TrainableGoogLeNet {
   private readonly inference: LayersModel;
   private readonly weights: ReadonlyMap<string, LayerVariable>;
   private readonly links: readonly WeightLink[];
+  /** What the model is stored as. */
+  private readonly tensors: readonly StoredTensor[];
   /** Batches that each BasicConv2d's BatchNorm has been trained with: `num_batches_tracked`. */
   private readonly batches = new Map<string, number>();
 
@@ -81,8 +85,11 @@ export class TrainableGoogLeNet {
       outputs: model.outputs[0] as SymbolicTensor,
     });
     this.weights = new Map(model.weights.map((weight) => [weight.originalName, weight]));
-    this.links = weightLinks(options);
-    for (const [name, values] of constantWeights(options)) this.write(name, values);
+    this.links = linksOf(options);
+    this.tensors = describeTrainable(options).tensors;
+    for (const { name, recipe } of this.tensors) {
+      if (recipe.type === 'constant') this.write(name, recipe.values());
+    }
     for (const [index, layer] of model.layers.entries()) {
       if (!layer.trainable) for (const weight of layer.weights) weight.trainable = false;
       if (layer.getClassName() === 'BatchNormalization') this.trackBatches(layer);
@@ -145,7 +152,8 @@ export class TrainableGoogLeNet {
     const unknown = modules.find((m) => !this.model.layers.some(({ name }) => isOf(name, m)));
     if (unknown !== undefined) throw noModule(unknown);
     const inside = (name: string) => modules.some((m) => isOf(name, m));
-    const constant = new Set(constantWeights(this.options).keys());
+    const constants = this.tensors.filter(({ recipe }) => recipe.type === 'constant');
+    const constant = new Set(constants.map(({ name }) => name));
     for (const layer of this.model.layers) {
       if (layer.weights.some(({ originalName }) => constant.has(originalName))) continue;
       layer.trainable = !inside(layer.name);
@@ -166,11 +174,8 @@ export class TrainableGoogLeNet {
     const wanted = this.links.filter(({ key }) => !left.some((head) => key.startsWith(head)));
     checkShapes(stateDict, wanted);
     if (match.auxLogits && this.options.auxClasses === undefined && !newHeads) {
-      throw new MappingError(
-        [],
-        [...stateDict.keys()].filter((key) => key.startsWith('aux')),
-        [],
-      );
+      const heads = [...stateDict.keys()].filter((key) => key.startsWith('aux'));
+      throw new MappingError([], heads, [], { network: NETWORK.name });
     }
     checkUnfolded(wanted.map(({ key }) => stateDict.get(key) as TensorView));
     const tensors: [string, Float32Array][] = [];
@@ -191,7 +196,8 @@ export class TrainableGoogLeNet {
   async stateDict(): Promise<StateDict> {
     this.refuseCustomBlocks('give a state dict');
     const values = await this.readWeights();
-    return toStateDict((name) => values.get(name) as Float32Array, this.options, this.batches);
+    const read = (name: string) => values.get(name) as Float32Array;
+    return toStateDict(buildNetwork(this.options), this.tensors, read, this.batches);
   }
 
   /**
@@ -202,11 +208,12 @@ export class TrainableGoogLeNet {
   async toFiles(labels?: readonly string[]): Promise<NamedBytes[]> {
     this.refuseCustomBlocks('be written to files');
     if (labels !== undefined) checkLabels(labels, this.options.numClasses);
-    const description = describeTrainable(this.options);
+    const { topology, tensors } = describeTrainable(this.options);
     const values = await this.readWeights();
-    const data = description.weights.map(({ name }) => values.get(name) as Float32Array);
+    const data = tensors.map(({ name }) => values.get(name) as Float32Array);
     return toArtifacts({
-      ...description,
+      topology,
+      weights: tensors,
       format: 'layers-model',
       data: concatenateFloats(data),
       provenance: describeTrained(this.options, packBatches(this.batches), labels),
@@ -233,7 +240,7 @@ export class TrainableGoogLeNet {
   }
 
   private trackBatches(layer: layers.Layer): void {
-    const conv = layer.name.replace(/\.bn$/, '');
+    const conv = countedBlock(layer.name);
     this.batches.set(conv, 0);
     followPyTorch(layer, () => this.batches.set(conv, (this.batches.get(conv) ?? 0) + 1));
   }
@@ -281,5 +288,6 @@ function checkShapes(stateDict: StateDict, links: readonly WeightLink[]): void {
     if (found === undefined || String(found.shape) === String(shape)) return [];
     return [{ key, found: `[${found.shape.join(', ')}]`, expected: `[${shape.join(', ')}]` }];
   });
-  if (missing.length + mismatched.length > 0) throw new MappingError(missing, [], mismatched);
+  if (missing.length + mismatched.length > 0)
+    throw new MappingError(missing, [], mismatched, { network: NETWORK.name });
 }

@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../errors.js';
-import { MIN_IMAGE_SIZE } from '../googlenet/architecture.js';
-import { findNonPixel } from '../googlenet/preprocess.js';
+import { findNonPixel } from '../image/imagenet.js';
+import { NETWORK } from '../networks/index.js';
 import { counted } from '../plural.js';
 import { madeOf, type Provenance } from '../provenance.js';
 import type { Network } from '../tfjs/loaded-model.js';
@@ -36,8 +36,8 @@ export function checkFits(
   if (shape[2] !== height || shape[3] !== width) {
     throw mismatch(
       `holds images of ${shape[2]}x${shape[3]}, the model takes ${height}x${width}`,
-      shape[2] < MIN_IMAGE_SIZE
-        ? `capture it from images of ${MIN_IMAGE_SIZE} pixels or more, for the network takes no smaller ones`
+      shape[2] < NETWORK.imageSizes.min
+        ? `capture it from images of ${NETWORK.imageSizes.min} pixels or more, for the network takes no smaller ones`
         : `convert with --image-size ${shape[2]}`,
     );
   }

@@ -1,9 +1,11 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import { describeGraph, describeModel, type ModelOptions } from '../describe-model.js';
 import type { InputKind } from '../formats.js';
-import { describeGraph } from '../googlenet/graph.js';
-import { describeModel, type ModelOptions } from '../googlenet/model.js';
-import { TRANSFORM_INPUT } from '../googlenet/preprocess.js';
+import { anatomyOf } from '../network/expected.js';
+import type { StoredTensor } from '../network/plan.js';
+import { NETWORK } from '../networks/index.js';
+import { shapesIn } from '../read-options.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { readFiles } from '../tfjs/load.js';
 import { storedBytes } from '../tfjs/stored-bytes.js';
@@ -38,10 +40,10 @@ export function openGraph(files: readonly NamedBytes[]): Graph | null {
   }
   const found = readOptions(json, stored);
   if (found === null) return null;
-  const { topology, weights } = describeModel(found.options);
-  const own = weights.map(({ name, shape }) => {
-    const weight = stored.get(name) ?? constant(name, shape);
-    return String(weight?.spec.shape) === String(shape) ? weight : undefined;
+  const { topology, tensors } = describeModel(found.options);
+  const own = tensors.map((tensor) => {
+    const weight = stored.get(tensor.name) ?? constant(tensor);
+    return String(weight?.spec.shape) === String(tensor.shape) ? weight : undefined;
   });
   if (!own.every((each) => each !== undefined)) return null;
   const { signature: _, ...rest } = json;
@@ -76,15 +78,16 @@ function readOptions(json: io.ModelJSON, stored: ReadonlyMap<string, Stored>): F
   };
   const [image] = Object.values(inputs);
   const imageSize = Number(image?.tensorShape?.dim?.[1]?.size);
-  const numClasses = stored.get('fc/bias')?.spec.shape[0] ?? 0;
-  const kernel = stored.get('inception3a.branch3.1/kernel')?.spec.shape[0];
-  if (!(imageSize > 0) || !(numClasses > 0) || (kernel !== 3 && kernel !== 5)) return null;
+  const shapeOf = shapesIn((name) => stored.get(name)?.spec.shape, true);
+  const numClasses = shapeOf(`${anatomyOf(NETWORK).classifier}.weight`)?.[0] ?? 0;
+  if (!(imageSize > 0) || !(numClasses > 0)) return null;
   const input = image?.dtype === 'DT_INT32' ? 'pixels' : 'normalized';
   const transformInput =
     input === 'pixels'
       ? normalizesTransformed(stored)
       : stored.has('transform_input/depthwise_kernel');
-  return { input, options: { imageSize, numClasses, branch3Kernel: kernel, transformInput } };
+  const variant = NETWORK.variant(shapeOf);
+  return { input, options: { imageSize, numClasses, ...variant, transformInput } };
 }
 
 /** With transform_input, pixels are scaled to [-1, 1], by 1 / 127.5; without, by 1 / (255 · std), twice as much. */
@@ -96,15 +99,10 @@ function normalizesTransformed(stored: ReadonlyMap<string, Stored>): boolean {
 }
 
 /** transform_input's own constants, which a graph that takes pixels has in its normalisation. */
-function constant(name: string, shape: readonly number[]): Stored | undefined {
-  const known: Readonly<Record<string, readonly number[]>> = {
-    'transform_input/depthwise_kernel': TRANSFORM_INPUT.scale,
-    'transform_input/bias': TRANSFORM_INPUT.offset,
-  };
-  const values = known[name];
-  if (values === undefined) return undefined;
+function constant({ name, shape, recipe }: StoredTensor): Stored | undefined {
+  if (recipe.type !== 'constant') return undefined;
   const spec = { name, shape: [...shape], dtype: 'float32' as const };
-  return { spec, bytes: littleEndian(Float32Array.from(values)) };
+  return { spec, bytes: littleEndian(recipe.values()) };
 }
 
 function littleEndian(values: Float32Array | Int32Array): Uint8Array {

@@ -1,8 +1,11 @@
 import type { StateDict } from '../checkpoint/tensor.js';
-import type { Branch3Kernel } from '../googlenet/architecture.js';
-import type { ModelDescription } from '../googlenet/layer-graph.js';
-import { describeModel } from '../googlenet/model.js';
-import { type BatchNorm, computeWeights } from '../googlenet/weights.js';
+import { describeModel } from '../describe-model.js';
+import type { BatchNorm } from '../googlenet/weights.js';
+import { fillTensors } from '../network/plan.js';
+import { NETWORK, type Variant } from '../networks/index.js';
+import { numel } from '../numbers/shape.js';
+import { shapesIn } from '../read-options.js';
+import type { KerasModel } from '../targets/keras/graph.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import {
   closeModel,
@@ -29,9 +32,8 @@ export interface Variation {
 }
 
 /** A state dict, and how it fits the network. */
-export interface Weights {
+export interface Weights extends Variant {
   readonly stateDict: StateDict;
-  readonly branch3Kernel: Branch3Kernel;
 }
 
 /**
@@ -65,16 +67,14 @@ export class Laboratory {
 
   /** The layers that the network should have for images of another size. */
   layersFor(imageSize: number): readonly LayerJSON[] {
-    const { topology } = this.describe(imageSize);
-    return (topology as { config: { layers: LayerJSON[] } }).config.layers;
+    return structuredClone(this.describe(imageSize).layers) as unknown as LayerJSON[];
   }
 
-  private describe(imageSize: number): ModelDescription {
-    const kernel = this.model.weights.get('inception3a.branch3.1/kernel')?.shape[0];
+  private describe(imageSize: number): KerasModel {
     return describeModel({
       imageSize,
       numClasses: this.golden.numClasses,
-      branch3Kernel: kernel === 5 ? 5 : 3,
+      ...NETWORK.variant(shapesIn((name) => this.model.weights.get(name)?.shape, true)),
       transformInput: this.transformInput,
     });
   }
@@ -82,13 +82,12 @@ export class Laboratory {
   /** The model as it should be made from the checkpoint, with a BatchNorm of one's choice. */
   fromCheckpoint(batchNorm?: BatchNorm): EditableModel | null {
     if (this.checkpoint === null) return null;
-    const { stateDict, branch3Kernel } = this.checkpoint;
-    const { weights: specs } = this.describe(this.golden.shape[2]);
-    const { data } = computeWeights(stateDict, specs, branch3Kernel, batchNorm);
+    const { tensors } = this.describe(this.golden.shape[2]);
+    const { data } = fillTensors(tensors, this.checkpoint.stateDict, batchNorm);
     const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
     let at = 0;
-    for (const { name, shape } of specs) {
-      const length = shape.reduce((product, size) => product * size, 1);
+    for (const { name, shape } of tensors) {
+      const length = numel(shape);
       weights.set(name, { shape, data: data.subarray(at, at + length) });
       at += length;
     }

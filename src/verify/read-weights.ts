@@ -1,6 +1,7 @@
 import { readCheckpoint, ungzip } from '../checkpoint/index.js';
 import { selectStateDict } from '../checkpoint/state-dict.js';
-import { matchStateDict, NETWORK_KEYS } from '../googlenet/mapping.js';
+import { NETWORK } from '../networks/index.js';
+import { matchStateDict, NETWORK_KEYS } from '../networks/match.js';
 import type { Provenance } from '../provenance.js';
 import { sha256 } from '../sha256.js';
 import type { Weights } from './laboratory.js';
@@ -17,8 +18,8 @@ export async function readWeights(
   const { value } = await readCheckpoint(file);
   const key = provenance === null ? undefined : keyOf(provenance.stateDict);
   const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const { branch3Kernel } = matchStateDict(candidate.stateDict, candidate);
-  return { stateDict: candidate.stateDict, branch3Kernel };
+  const match = matchStateDict(candidate.stateDict, candidate);
+  return { stateDict: candidate.stateDict, ...NETWORK.variantOf(match) };
 }
 
 /** What `key` calls the very network that the model was made of, whatever else is beside it. */

@@ -1,7 +1,7 @@
 import { denseTensor } from '../../src/checkpoint/dense-tensor.js';
 import type { StateDict } from '../../src/checkpoint/tensor.js';
-import { stateDictLayout } from '../../src/googlenet/keys.js';
-import type { TrainableOptions } from '../../src/googlenet/trainable.js';
+import { buildNetwork, type TrainableOptions } from '../../src/describe-model.js';
+import { stateDictEntries } from '../../src/network/keys.js';
 
 /** The weights, images and patterns of golden/hashed.py, number for number. */
 
@@ -37,7 +37,7 @@ export function drawStateDict(drawn: Drawn, options: TrainableOptions): StateDic
     return drawParameter(drawn.seed, key, redrawn as Float32Array, numel / rows);
   };
   return new Map(
-    [...stateDictLayout(options)].map(([key, { dtype, shape }]) => {
+    [...stateDictEntries(buildNetwork(options))].map(([key, { dtype, shape }]) => {
       const numel = shape.reduce((a, b) => a * b, 1);
       const data =
         dtype === 'int64' ? BigInt64Array.of(BigInt(1000 + norms++)) : values(key, shape, numel);

@@ -13,7 +13,8 @@ import {
   variableGrads,
 } from '@tensorflow/tfjs-core';
 import { toFloat32 } from '../../src/checkpoint/float32.js';
-import { toOIHW, weightLinks } from '../../src/googlenet/trainable-weights.js';
+import { toOIHW } from '../../src/numbers/layout.js';
+import { linksOf } from '../../src/trainable-model.js';
 import {
   crossEntropy,
   type GoogLeNetOutputs,
@@ -121,7 +122,7 @@ async function gradientsOf(net: TrainableGoogLeNet, grads: NamedTensorMap): Prom
     net.model.weights.map((weight) => [weight.originalName, (weight.read() as Variable).name]),
   );
   const gradients = new Map<string, Float32Array>();
-  for (const { key, weight, oihw } of weightLinks(net.options)) {
+  for (const { key, weight, oihw } of linksOf(net.options)) {
     const values = await grads[variables.get(weight) as string]?.data<'float32'>();
     if (values !== undefined) gradients.set(key, oihw ? toOIHW(values, oihw) : values);
   }

@@ -2,8 +2,8 @@ import { expect } from 'vitest';
 import { toFloat32 } from '../../src/checkpoint/float32.js';
 import { readCheckpoint } from '../../src/checkpoint/index.js';
 import type { StateDict, TensorView } from '../../src/checkpoint/tensor.js';
-import type { Branch3Kernel } from '../../src/googlenet/architecture.js';
-import type { TrainableOptions } from '../../src/googlenet/trainable.js';
+import type { TrainableOptions } from '../../src/describe-model.js';
+import type { Branch3Kernel } from '../../src/networks/index.js';
 import { drawBatch, drawStateDict, project } from './hashed.js';
 
 /** Trainings as PyTorch did them and golden/training.py recorded them. */

@@ -4,13 +4,18 @@ import type { Shape } from '../../network/value.js';
 
 /** Where Keras's layers go: into the JSON of a model, or into TensorFlow.js itself. */
 
-export type LayerConfig = Readonly<Record<string, unknown>>;
+export type LayerConfig = Readonly<Record<string, unknown>> & {
+  readonly batch_input_shape?: readonly (number | null | undefined)[];
+  readonly padding?: unknown;
+  readonly strides?: unknown;
+  readonly pool_size?: unknown;
+};
 
 export interface LayerGraph<T> {
   /** Adds a layer of a Keras class, with the configuration that model.json holds, and gives its output. */
   add(type: string, name: string, config: LayerConfig, from: readonly T[]): T;
   /** Adds a caller's own layers; gives their output with its shape, in PyTorch's order. */
-  custom(apply: unknown, from: T): { readonly output: T; readonly shape: Shape };
+  custom(apply: unknown, path: string, from: T): { readonly output: T; readonly shape: Shape };
 }
 
 /** Where the first values of a weight come from, in Keras's terms. */

@@ -96,7 +96,9 @@ class Lowering<T> {
 
   lower(value: Value, from: readonly Lowered<T>[]): Lowered<T> {
     const { op } = value;
-    if (op.type === 'custom') return this.layers.custom(op.apply, (from[0] as Lowered<T>).output);
+    if (op.type === 'custom') {
+      return this.layers.custom(op.apply, value.path, (from[0] as Lowered<T>).output);
+    }
     const shape =
       op.type === 'input'
         ? value.shape
@@ -136,7 +138,7 @@ class Lowering<T> {
       case 'linear':
         return this.linear(path, op, first);
       case 'custom':
-        return this.layers.custom(op.apply, first.output).output;
+        return this.layers.custom(op.apply, path, first.output).output;
     }
   }
 

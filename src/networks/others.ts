@@ -35,13 +35,3 @@ export function nameOtherNetwork(tensors: StateDict): string | undefined {
   if (first === undefined || !last) return undefined;
   return tensors.get(first)?.shape[2] === 11 ? 'AlexNet' : 'VGG';
 }
-
-/** What has been done to a GoogLeNet whose keys or shapes differ from a plain one's. */
-export function nameAlteration(stateDict: StateDict, others: Iterable<string>): string | undefined {
-  const keys = [...stateDict.keys(), ...others];
-  const some = (pattern: RegExp) => keys.some((key) => pattern.test(key));
-  if (some(/fake_quant|activation_post_process/)) return 'prepared for quantization-aware training';
-  if (some(/_packed_params|(^|\.)zero_point$/)) return 'quantized';
-  const fused = some(/^conv1\.conv\.(0\.)?(weight|bias)$/) && !some(/^conv[123]\.bn\./);
-  return fused ? 'fused (its BatchNorms are folded into the convolutions)' : undefined;
-}

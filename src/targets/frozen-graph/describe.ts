@@ -1,24 +1,32 @@
-import { Pth2tfjsError } from '../errors.js';
-import type { InputKind } from '../formats.js';
-import type { Constant } from '../tfjs/artifacts.js';
-import type { LayerJSON } from '../tfjs/editable-model.js';
-import type { WeightSpec } from './layer-graph.js';
-import { describeModel, type ModelOptions } from './model.js';
-import { IMAGENET_MEAN, IMAGENET_STD, TRANSFORM_INPUT } from './preprocess.js';
+import { Pth2tfjsError } from '../../errors.js';
+import type { StoredTensor } from '../../network/plan.js';
+import type { Graph as NetworkGraph } from '../../network/trace.js';
+import type { Affine, Value } from '../../network/value.js';
+import type { Constant } from '../../tfjs/artifacts.js';
+import type { KerasLayer, LayerConfig } from '../keras/graph.js';
+import { describeKeras } from '../keras/lower.js';
 
 /**
- * The inference network as a frozen TensorFlow graph, as `tf.loadGraphModel` reads it: the layers of the
- * layers model, node by node under the same names, convolutions with bias and ReLU in one. Source of
- * the format: TensorFlow's GraphDef as JSON, and tfjs-converter's operations/op_list.
+ * A network as a frozen TensorFlow graph, as `tf.loadGraphModel` reads it: the layers of the layers model,
+ * node by node under the same names, convolutions with bias and ReLU in one. Source of the format:
+ * TensorFlow's GraphDef as JSON, and tfjs-converter's operations/op_list.
  */
 
 export interface GraphDescription {
   readonly topology: object;
   readonly signature: object;
   /** The network's weights, in the order in which they are stored. */
-  readonly weights: readonly WeightSpec[];
+  readonly tensors: readonly StoredTensor[];
   /** Stored after them. */
   readonly constants: readonly Constant[];
+}
+
+/** How pixels become the network's input: those in [0, 1], less the mean, over the deviation, a channel. */
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** What the network does to its input first, which goes into the same multiplication and addition. */
+  readonly affine?: Affine | undefined;
 }
 
 interface Node {
@@ -29,31 +37,28 @@ interface Node {
 }
 
 /**
- * Describes the graph that `tf.loadGraphModel` will run. Input `input`: `[batch, imageSize, imageSize, 3]`,
- * float32, or for `pixels` int32, which is how TensorFlow.js holds bytes. Output `logits`:
- * `[batch, numClasses]`.
- * @throws Pth2tfjsError `usage` for an image too small for the network
+ * Describes the graph that `tf.loadGraphModel` will run. Input `input`: `[batch, height, width, 3]`, float32,
+ * or with `pixels` int32, which is how TensorFlow.js holds bytes. Output `logits`: `[batch, classes]`.
+ * @param pixels how to normalise them, where the model takes pixels
  */
-export function describeGraph(options: ModelOptions, input: InputKind): GraphDescription {
-  const pixels = input === 'pixels';
-  // transform_input goes into the same multiplication and addition as the normalisation.
-  const transformInput = options.transformInput && !pixels;
-  const { topology, weights } = describeModel({ ...options, transformInput });
-  const { layers } = (topology as { config: { layers: LayerJSON[] } }).config;
+export function describeFrozen(network: NetworkGraph, pixels?: Normalization): GraphDescription {
+  const { layers, tensors } = describeKeras(network, '');
   const graph = new Graph();
-  for (const { name, shape } of weights) graph.weight(name, shape);
-  const shape = [-1, options.imageSize, options.imageSize, 3];
-  graph.placeholder('input', pixels ? 'DT_INT32' : 'DT_FLOAT', shape);
-  if (pixels) graph.normalize('input', options.transformInput);
-  for (const layer of layers.slice(1)) graph.layer(layer, pixels);
-  const output = layers.at(-1)?.name as string;
+  for (const { name, shape } of tensors) graph.weight(name, shape);
+  const type = pixels === undefined ? 'DT_FLOAT' : 'DT_INT32';
+  const [channels, ...sides] = network.input.shape;
+  const shape = [-1, ...sides, channels ?? 0];
+  graph.placeholder('input', type, shape);
+  if (pixels !== undefined) graph.normalize('input', normalization(pixels));
+  for (const layer of layers.slice(1)) graph.layer(layer, pixels !== undefined);
+  const [logits] = network.outputs as readonly [Value];
   const signature = {
-    inputs: { input: tensorInfo('input', pixels ? 'DT_INT32' : 'DT_FLOAT', shape) },
-    outputs: { logits: tensorInfo(output, 'DT_FLOAT', [-1, options.numClasses]) },
+    inputs: { input: tensorInfo('input', type, shape) },
+    outputs: { logits: tensorInfo(logits.path, 'DT_FLOAT', [-1, ...logits.shape]) },
   };
   const { nodes, constants } = graph;
   const versions = { producer: 1087 };
-  return { topology: { node: nodes, library: {}, versions }, signature, weights, constants };
+  return { topology: { node: nodes, library: {}, versions }, signature, tensors, constants };
 }
 
 const NORMALIZED = 'normalized';
@@ -71,8 +76,7 @@ class Graph {
   }
 
   /** Pixels to what torchvision's preset gives, or to [-1, 1] with transform_input. */
-  normalize(from: string, transformInput: boolean): void {
-    const { scale, offset } = normalization(transformInput);
+  normalize(from: string, { scale, offset }: Channels): void {
     const types = { SrcT: { type: 'DT_INT32' }, DstT: { type: 'DT_FLOAT' } };
     this.add('pixels', 'Cast', [from], types);
     const scaleName = this.constant(`${NORMALIZED}/scale`, [3], 'float32', scale);
@@ -82,7 +86,7 @@ class Graph {
   }
 
   /** One layer as one node, of the same name. */
-  layer({ name, class_name, config, inbound_nodes }: LayerJSON, pixels: boolean): void {
+  layer({ name, class_name, config, inbound_nodes }: KerasLayer, pixels: boolean): void {
     const from = (inbound_nodes[0] ?? []).map(([input]) =>
       pixels && input === 'input' ? NORMALIZED : input,
     );
@@ -119,7 +123,7 @@ type WriteLayer = (
   graph: Graph,
   name: string,
   from: readonly string[],
-  config: LayerJSON['config'],
+  config: LayerConfig,
 ) => void;
 
 /** How each kind of layer that describeModel uses becomes a node. */
@@ -167,7 +171,7 @@ const text = (s: string) => ({ s: btoa(s) });
 const FLOAT = { T: { type: 'DT_FLOAT' } };
 const UNDILATED = { dilations: list(['1', '1', '1', '1']) };
 
-function windows({ strides, padding }: LayerJSON['config']): Node['attr'] {
+function windows({ strides, padding }: LayerConfig): Node['attr'] {
   return {
     ...FLOAT,
     strides: list(['1', ...(strides as number[]).map(String), '1']),
@@ -193,16 +197,18 @@ function tensorInfo(name: string, dtype: string, shape: readonly number[]): obje
   return { name: `${name}:0`, dtype, tensorShape: shapeOf(shape) };
 }
 
+interface Channels {
+  readonly scale: number[];
+  readonly offset: number[];
+}
+
 /** From pixels in 0 to 255 straight to the network's input: `x * scale + offset` a channel. */
-function normalization(transformInput: boolean): { scale: number[]; offset: number[] } {
-  const channels = IMAGENET_MEAN.map((mean, c) => {
-    const std = IMAGENET_STD[c] as number;
-    const [scale, offset] = [1 / (255 * std), -mean / std];
-    if (!transformInput) return { scale, offset };
-    const [factor, shift] = [
-      TRANSFORM_INPUT.scale[c] as number,
-      TRANSFORM_INPUT.offset[c] as number,
-    ];
+function normalization({ mean, std, affine }: Normalization): Channels {
+  const channels = mean.map((middle, c) => {
+    const deviation = std[c] as number;
+    const [scale, offset] = [1 / (255 * deviation), -middle / deviation];
+    if (affine === undefined) return { scale, offset };
+    const [factor, shift] = [affine.scale[c] as number, affine.offset[c] as number];
     return { scale: scale * factor, offset: offset * factor + shift };
   });
   return {

@@ -1,7 +1,6 @@
 import type { StateDictCandidate } from '../checkpoint/state-dict.js';
 import type { TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
-import { FEATURES } from './architecture.js';
 
 /**
  * What stands beside the network in its dict. Bookkeeping is ignored; a tensor that a wrapper may compute
@@ -35,23 +34,30 @@ export interface Beside {
 }
 
 /** Sorts what is left over; floats only are computed with. */
-export function sortLeftovers(leftovers: Iterable<Leftover>, numClasses: number): Beside {
+export function sortLeftovers(
+  leftovers: Iterable<Leftover>,
+  takes: { readonly numClasses: number; readonly features: number },
+): Beside {
   const ignored: string[] = [];
   const doubtful: Leftover[] = [];
   const heads: Leftover[] = [];
   for (const leftover of leftovers) {
     const [key, tensor] = leftover;
     if (COUNTERS.test(key) || !/float/.test(tensor.dtype)) ignored.push(key);
-    else if (takesFrom(tensor, numClasses)) heads.push(leftover);
+    else if (takesFrom(tensor, takes)) heads.push(leftover);
     else if (BOOKKEEPING.test(key)) ignored.push(key);
     else doubtful.push(leftover);
   }
   return { ignored, doubtful, heads };
 }
 
-function takesFrom({ shape }: TensorView, numClasses: number): boolean {
+/** A matrix that takes as many values as the network gives. */
+function takesFrom(
+  { shape }: TensorView,
+  { numClasses, features }: { readonly numClasses: number; readonly features: number },
+): boolean {
   const matrix = shape.length >= 2 && shape.slice(2).every((size) => size === 1);
-  return matrix && (shape[1] === numClasses || shape[1] === FEATURES);
+  return matrix && (shape[1] === numClasses || shape[1] === features);
 }
 
 /**
