@@ -1,11 +1,12 @@
 import type { StateDict } from '../checkpoint/tensor.js';
-import { describeModel } from '../describe-model.js';
-import type { BatchNorm } from '../googlenet/weights.js';
-import { fillTensors } from '../network/plan.js';
+import { inferenceGraph } from '../describe-model.js';
+import { type FoldBatchNorm, fillTensors } from '../network/plan.js';
+import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import { numel } from '../numbers/shape.js';
 import { shapesIn } from '../read-options.js';
 import type { KerasModel } from '../targets/keras/graph.js';
+import { describeKeras } from '../targets/keras/lower.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import {
   closeModel,
@@ -67,20 +68,30 @@ export class Laboratory {
 
   /** The layers that the network should have for images of another size. */
   layersFor(imageSize: number): readonly LayerJSON[] {
-    return structuredClone(this.describe(imageSize).layers) as unknown as LayerJSON[];
+    return toLayers(this.describe(imageSize));
   }
 
   private describe(imageSize: number): KerasModel {
-    return describeModel({
+    return describeKeras(this.graphFor(imageSize), NETWORK.id);
+  }
+
+  /** What the shapes of the model's weights tell of the network. */
+  get variant(): Variant {
+    return NETWORK.variant(shapesIn((name) => this.model.weights.get(name)?.shape, true));
+  }
+
+  /** The network's graph for images of another size. */
+  graphFor(imageSize: number): Graph {
+    return inferenceGraph({
       imageSize,
       numClasses: this.golden.numClasses,
-      ...NETWORK.variant(shapesIn((name) => this.model.weights.get(name)?.shape, true)),
+      ...this.variant,
       transformInput: this.transformInput,
     });
   }
 
   /** The model as it should be made from the checkpoint, with a BatchNorm of one's choice. */
-  fromCheckpoint(batchNorm?: BatchNorm): EditableModel | null {
+  fromCheckpoint(batchNorm?: FoldBatchNorm): EditableModel | null {
     if (this.checkpoint === null) return null;
     const { tensors } = this.describe(this.golden.shape[2]);
     const { data } = fillTensors(tensors, this.checkpoint.stateDict, batchNorm);
@@ -173,6 +184,11 @@ export class Laboratory {
   dispose(): void {
     for (const { model } of this.loaded.splice(0)) model.dispose();
   }
+}
+
+/** Layers to be edited. */
+export function toLayers({ layers }: KerasModel): LayerJSON[] {
+  return structuredClone(layers) as unknown as LayerJSON[];
 }
 
 interface Loaded {

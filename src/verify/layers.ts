@@ -1,7 +1,7 @@
-import { inceptionBranches, STAGES } from '../googlenet/architecture.js';
 import type { LoadedModel } from '../tfjs/load.js';
 import { measureErrors } from './compare.js';
 import { type Activation, batchNHWC, type Golden } from './golden.js';
+import { networkLayers } from './structure.js';
 
 /** Summary of one layer's values over all images. */
 export interface Statistics {
@@ -36,18 +36,7 @@ export interface LayerReport {
 }
 
 /** torch's modules in forward order, as far as the model has layers for them. */
-export const NETWORK_ORDER: readonly string[] = [
-  ...STAGES.flatMap((stage) => {
-    if (stage.type !== 'inception') return [stage.name];
-    const branches = inceptionBranches(stage, 3).flatMap((convs, branch) => [
-      ...(branch === 3 ? [`${stage.name}.branch4.0`] : []),
-      ...convs.map(({ name }) => name),
-    ]);
-    return [...branches, stage.name];
-  }),
-  'avgpool',
-  'fc',
-];
+export const NETWORK_ORDER: readonly string[] = networkLayers().map(({ path }) => path);
 
 /**
  * Runs all images layer by layer, and compares each layer that the golden file records.

@@ -1,20 +1,22 @@
-import { type InceptionBlock, inceptionBranches, STAGES } from '../../googlenet/architecture.js';
+import type { Value } from '../../network/value.js';
 import type { LayerVisitor } from '../../tfjs/load.js';
+import { networkLayers } from '../structure.js';
 import { type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
 /** Orders of branches in PyTorch other than the model's: many, and so tried late. */
 export const branchOrders: Lineup = function* ({ layers }) {
-  const likely = INCEPTIONS.filter(({ name }) => name === layers?.firstJump);
+  const likely = BLOCKS.filter(({ path }) => path === layers?.firstJump);
   if (layers?.firstJump && likely.length === 0) return;
-  for (const order of PERMUTATIONS) yield reorder(INCEPTIONS, order);
-  for (const block of likely.length > 0 ? likely : INCEPTIONS) {
+  for (const order of PERMUTATIONS) yield reorder(BLOCKS, order);
+  for (const block of likely.length > 0 ? likely : BLOCKS) {
     for (const order of PERMUTATIONS) {
       if (likely.length > 0 || isSwap(order)) yield reorder([block], order);
     }
   }
 };
 
-const INCEPTIONS = STAGES.filter((stage) => stage.type === 'inception');
+/** Concatenations of four branches. */
+const BLOCKS = networkLayers().filter(({ op, from }) => op.type === 'cat' && from.length === 4);
 
 /** All orders of four branches but the natural one. */
 const PERMUTATIONS: readonly (readonly number[])[] = permutations([0, 1, 2, 3]).slice(1);
@@ -30,12 +32,12 @@ function isSwap(order: readonly number[]): boolean {
   return order.filter((branch, at) => branch !== at).length === 2;
 }
 
-function reorder(blocks: readonly InceptionBlock[], order: readonly number[]): Suspect {
+function reorder(blocks: readonly Value[], order: readonly number[]): Suspect {
   const all = blocks.length > 1;
   const label = order.map((branch) => branch + 1).join(', ');
-  const where = all ? 'every Inception block' : (blocks[0]?.name as string);
+  const where = all ? 'every Inception block' : (blocks[0]?.path as string);
   const visit: LayerVisitor = async (layer, _shape, read) => {
-    const block = blocks.find(({ name }) => name === layer);
+    const block = blocks.find(({ path }) => path === layer);
     return block && reorderChannels(await read(), branchWidths(block), order);
   };
   return {
@@ -49,8 +51,8 @@ function reorder(blocks: readonly InceptionBlock[], order: readonly number[]): S
 }
 
 /** The channels that each branch contributes. */
-function branchWidths(block: InceptionBlock): number[] {
-  return inceptionBranches(block, 3).map((convs) => convs.at(-1)?.outChannels ?? 0);
+function branchWidths({ from }: Value): number[] {
+  return from.map(({ shape }) => shape[0] ?? 0);
 }
 
 /** Concatenates the branches again, in another order; channels last. */

@@ -1,8 +1,8 @@
 import { toFloat32 } from '../../checkpoint/float32.js';
-import { BATCH_NORM_EPS, convBlocks } from '../../googlenet/architecture.js';
-import { batchNormWith, WITHOUT_BATCH_NORM } from '../../googlenet/weights.js';
+import { type FoldBatchNorm, foldBatchNorm } from '../../network/plan.js';
 import { type EditableModel, withLayers } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
+import { BATCH_NORM_EPS, networkLayers } from '../structure.js';
 
 /** One BasicConv2d's BatchNorm, as the checkpoint has it. */
 export interface BatchNormParameters {
@@ -22,13 +22,15 @@ export interface RawNetwork {
 
 /** Builds it from the checkpoint; null where that is not at hand. */
 export function rawNetwork(lab: Laboratory): RawNetwork | null {
-  const model = lab.fromCheckpoint(WITHOUT_BATCH_NORM);
+  const model = lab.fromCheckpoint(withoutBatchNorm);
   if (model === null || lab.checkpoint === null) return null;
-  const { stateDict, branch3Kernel } = lab.checkpoint;
+  const { stateDict } = lab.checkpoint;
   const batchNorms = new Map<string, BatchNormParameters>();
-  for (const { name } of convBlocks(branch3Kernel)) {
-    const field = (key: string) => toFloat32(stateDict.get(`${name}.bn.${key}`) as never);
-    batchNorms.set(name, {
+  for (const { path, op } of networkLayers(lab.checkpoint)) {
+    const norm = op.type === 'conv2d' ? op.batchNorm : undefined;
+    if (norm === undefined) continue;
+    const field = (name: string) => toFloat32(stateDict.get(`${norm.module}.${name}`) as never);
+    batchNorms.set(path, {
       gamma: field('weight'),
       beta: field('bias'),
       mean: field('running_mean'),
@@ -43,10 +45,16 @@ export function rawNetwork(lab: Laboratory): RawNetwork | null {
   return { model: linear, batchNorms };
 }
 
+/** No BatchNorm at all: leaves the convolution as it is. */
+const withoutBatchNorm: FoldBatchNorm = (gamma) => ({
+  scale: new Float64Array(gamma.length).fill(1),
+  offset: new Float64Array(gamma.length),
+});
+
 /** BatchNorm over the last axis, in place of what the convolution gave. */
 export function normalize(values: Float32Array, parameters: BatchNormParameters): Float32Array {
   const { gamma, beta, mean, variance } = parameters;
-  const { scale, offset } = batchNormWith(BATCH_NORM_EPS)(gamma, beta, mean, variance);
+  const { scale, offset } = foldBatchNorm(gamma, beta, mean, variance, BATCH_NORM_EPS);
   const channels = gamma.length;
   return values.map(
     (value, i) => value * (scale[i % channels] as number) + (offset[i % channels] as number),

@@ -1,11 +1,13 @@
-import { MIN_IMAGE_SIZE, STAGES } from '../../googlenet/architecture.js';
+import { withOps } from '../../network/edit.js';
+import { NETWORK } from '../../networks/index.js';
+import { describeKeras } from '../../targets/keras/lower.js';
 import {
   type EditableModel,
   inputsOf,
   type LayerJSON,
   withLayers,
 } from '../../tfjs/editable-model.js';
-import type { Laboratory } from '../laboratory.js';
+import { type Laboratory, toLayers } from '../laboratory.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
 /** Where the model's layers are not GoogLeNet's, they are put right: a look at model.json tells. */
@@ -164,7 +166,7 @@ function* conv1Otherwise(lab: Laboratory): Iterable<Suspect> {
     variation: { model: padConv1(lab.model, sides) },
   };
   // Without padding all is as with images that are smaller by it.
-  if (size - 6 < MIN_IMAGE_SIZE) return;
+  if (size - 6 < NETWORK.imageSizes.min) return;
   yield {
     ...rest,
     description: 'conv1 without padding',
@@ -234,31 +236,17 @@ function* torchPools(lab: Laboratory): Iterable<Suspect> {
       description: `${one ?? 'pools'} without ceil_mode`,
       summary: `${one ? `${one} in PyTorch's network` : "PyTorch's network"} pools without ceil_mode`,
       cure: TORCHVISION_GOLDEN,
-      variation: { model: floorPools(lab.model, floored, lab.golden.shape[2]) },
+      variation: { model: floorPools(lab, floored) },
     };
   }
 }
 
 /** Pools some without ceil_mode; those after them meet other sizes, and are padded for these. */
-function floorPools(
-  model: EditableModel,
-  floored: readonly string[],
-  imageSize: number,
-): EditableModel {
-  const paddings = new Map<string, string>();
-  let size = Math.floor((imageSize - 1) / 2) + 1;
-  for (const stage of STAGES) {
-    if (stage.type !== 'pool') continue;
-    const { name, kernel, stride } = stage;
-    const fits = (size - kernel) % stride === 0 || floored.includes(name);
-    paddings.set(name, fits ? 'valid' : 'same');
-    size = Math[fits ? 'floor' : 'ceil']((size - kernel) / stride) + 1;
-  }
-  return withLayers(model, (layer) =>
-    isStridedPool(layer)
-      ? { ...layer, config: { ...layer.config, padding: paddings.get(layer.name) } }
-      : layer,
+function floorPools(lab: Laboratory, floored: readonly string[]): EditableModel {
+  const graph = withOps(lab.graphFor(lab.golden.shape[2]), ({ op, path }) =>
+    op.type === 'maxPool2d' && floored.includes(path) ? { ...op, ceilMode: false } : op,
   );
+  return poolsOf(lab.model, toLayers(describeKeras(graph, '')));
 }
 
 function isStridedPool({ class_name, config }: LayerJSON): boolean {

@@ -1,8 +1,7 @@
-import type { ConvBlock } from '../../googlenet/architecture.js';
-import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
-import { batchNormWith } from '../../googlenet/weights.js';
+import { foldBatchNorm } from '../../network/plan.js';
 import { type BatchNormParameters, type RawNetwork, rawNetwork } from '../causes/raw-network.js';
 import type { Laboratory } from '../laboratory.js';
+import { BATCH_NORM_EPS, type ConvBlock } from '../structure.js';
 import { convolveAt, type Windows } from './convolve.js';
 import { channelError } from './errors.js';
 import { Recording } from './network.js';
@@ -69,7 +68,7 @@ export class LayerCases {
     if (kernel === undefined) return undefined;
     if (batchNorm !== null) {
       const { gamma, beta, mean, variance } = batchNorm;
-      const { scale, offset } = batchNormWith(BATCH_NORM_EPS)(gamma, beta, mean, variance);
+      const { scale, offset } = foldBatchNorm(gamma, beta, mean, variance, BATCH_NORM_EPS);
       return { kernel, scale, offset, batchNorm };
     }
     const bias = model.weights.get(`${name}/bias`)?.data;

@@ -1,6 +1,8 @@
-import { type ConvBlock, inceptionBranches, STAGES } from '../../googlenet/architecture.js';
-import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
+import { findAffine } from '../../describe-model.js';
+import type { Affine, MaxPool2d } from '../../network/value.js';
+import type { Variant } from '../../networks/index.js';
 import type { Laboratory } from '../laboratory.js';
+import { type ConvBlock, networkLayers, toBlock } from '../structure.js';
 import { type Planes, planesOf } from './planes.js';
 import { type Pool, poolPlanes } from './pool.js';
 
@@ -18,53 +20,21 @@ export type Module = {
 export const INPUT = 'input';
 
 /** All modules in forward order. */
-export function modulesOf(branch3Kernel: 3 | 5): readonly Module[] {
-  const modules: Module[] = [];
-  let last = INPUT;
-  for (const stage of STAGES) {
-    const { name } = stage;
-    if (stage.type === 'conv') modules.push({ type: 'conv', name, from: [last], block: stage });
-    if (stage.type === 'pool')
-      modules.push({ type: 'pool', name, from: [last], pool: strided(stage) });
-    if (stage.type === 'inception') {
-      const branches = inceptionBranches(stage, branch3Kernel);
-      modules.push(...branches.flatMap((convs, branch) => chain(name, last, branch, convs)));
-      const ends = branches.map((convs) => (convs.at(-1) as ConvBlock).name);
-      modules.push({ type: 'concatenation', name, from: ends });
-    }
-    last = name;
-  }
-  modules.push({ type: 'average', name: 'avgpool', from: [last] });
-  return [...modules, { type: 'linear', name: 'fc', from: ['avgpool'] }];
-}
-
-/** One branch of an Inception block. */
-function chain(
-  stage: string,
-  from: string,
-  branch: number,
-  convs: readonly ConvBlock[],
-): readonly Module[] {
-  const pool: Module = {
-    type: 'pool',
-    name: `${stage}.branch4.0`,
-    from: [from],
-    pool: BRANCH_POOL,
-  };
-  const start = branch === 3 ? [pool] : [];
-  let last = branch === 3 ? pool.name : from;
-  const blocks = convs.map((block): Module => {
-    const module = { type: 'conv', name: block.name, from: [last], block } as const;
-    last = block.name;
-    return module;
+export function modulesOf(variant: Variant): readonly Module[] {
+  return networkLayers(variant).map(({ path, op, from }): Module => {
+    const names = from.map(
+      (each) => (each.op.type === 'flatten' ? each.from[0] : each)?.path ?? '',
+    );
+    const module = { name: path, from: names };
+    if (op.type === 'conv2d') return { ...module, type: 'conv', block: toBlock(op) };
+    if (op.type === 'maxPool2d') return { ...module, type: 'pool', pool: toPool(op) };
+    if (op.type === 'cat') return { ...module, type: 'concatenation' };
+    return { ...module, type: op.type === 'linear' ? 'linear' : 'average' };
   });
-  return [...start, ...blocks];
 }
 
-const BRANCH_POOL: Pool = { kind: 'max', kernel: 3, stride: 1, padding: 1, ceil: true };
-
-function strided({ kernel, stride }: { kernel: number; stride: number }): Pool {
-  return { kind: 'max', kernel, stride, padding: 0, ceil: true };
+function toPool({ kernel, stride, padding, ceilMode }: MaxPool2d): Pool {
+  return { kind: 'max', kernel: kernel[0], stride: stride[0], padding: padding[0], ceil: ceilMode };
 }
 
 /** What PyTorch's modules read and gave, as far as the golden file tells. */
@@ -73,8 +43,8 @@ export class Recording {
   private readonly derived = new Map<string, Planes | undefined>();
 
   constructor(private readonly lab: Laboratory) {
-    const branch3Kernel = lab.checkpoint?.branch3Kernel ?? branch3KernelOf(lab);
-    this.modules = new Map(modulesOf(branch3Kernel).map((module) => [module.name, module]));
+    const modules = modulesOf(lab.checkpoint ?? lab.variant);
+    this.modules = new Map(modules.map((module) => [module.name, module]));
   }
 
   /** What a module gave, as recorded. */
@@ -111,16 +81,15 @@ export class Recording {
   private input(): Planes {
     const { input, shape } = this.lab.golden;
     const planes = planesOf(input, shape);
-    return this.lab.transformInput ? { ...planes, data: transform(planes) } : planes;
+    const affine = findAffine(this.lab.graphFor(shape[2]));
+    return affine === undefined ? planes : { ...planes, data: transform(planes, affine) };
   }
 }
 
-function branch3KernelOf({ model }: Laboratory): 3 | 5 {
-  return model.weights.get('inception3a.branch3.1/kernel')?.shape[0] === 5 ? 5 : 3;
-}
-
-function transform({ data, channels, height, width }: Planes): Float32Array {
-  const { scale, offset } = TRANSFORM_INPUT;
+function transform(
+  { data, channels, height, width }: Planes,
+  { scale, offset }: Affine,
+): Float32Array {
   return data.map((value, i) => {
     const c = Math.floor(i / (height * width)) % channels;
     return value * (scale[c] as number) + (offset[c] as number);

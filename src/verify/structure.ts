@@ -1,0 +1,35 @@
+import { inferenceGraph } from '../describe-model.js';
+import type { Conv2d, Value } from '../network/value.js';
+import { NETWORK, type Variant } from '../networks/index.js';
+
+/** A convolution with BatchNorm and ReLU, of square windows. */
+export interface ConvBlock {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+export function toBlock(op: Conv2d): ConvBlock {
+  const { inChannels, outChannels, kernel, stride, padding } = op;
+  return { inChannels, outChannels, kernel: kernel[0], stride: stride[0], padding: padding[0] };
+}
+
+/** What has a name in PyTorch: every value but the image and its reshaping. */
+const UNNAMED: ReadonlySet<string> = new Set(['input', 'affine', 'flatten']);
+
+/** The network's layers in forward order, BatchNorm and ReLU as parts of their convolutions. */
+export function networkLayers(
+  variant: Variant = NETWORK.variant(() => undefined),
+): readonly Value[] {
+  const { standard } = NETWORK.imageSizes;
+  const options = { numClasses: 1, transformInput: false, imageSize: standard, ...variant };
+  return inferenceGraph(options).values.filter(({ op }) => !UNNAMED.has(op.type));
+}
+
+/** The epsilon of the network's BatchNorms. */
+export const BATCH_NORM_EPS: number =
+  networkLayers().flatMap(({ op }) =>
+    op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : [],
+  )[0] ?? 0;
