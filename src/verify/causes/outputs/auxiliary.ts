@@ -1,32 +1,30 @@
-import { toFloat32 } from '../../../checkpoint/float32.js';
 import type { StateDict } from '../../../checkpoint/tensor.js';
-import { AUX, AUX_HEADS, type AuxHead, BATCH_NORM_EPS } from '../../../googlenet/architecture.js';
-import { batchNormWith } from '../../../googlenet/weights.js';
+import { trainingGraph } from '../../../describe-model.js';
+import type { Value } from '../../../network/value.js';
+import { NETWORK } from '../../../networks/index.js';
+import { toNCHW } from '../../layers.js';
+import { type Part, runPart } from '../../local/run-values.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { distance, type Rows, rowAt } from './rows.js';
 
-/** Whether the golden file holds the logits of an auxiliary head, in evaluation mode. */
+/**
+ * Whether the golden file holds the logits of an auxiliary head, in evaluation mode.
+ * @param stage what the network gave at a path: all images, channels last
+ */
 export function auxiliaryOutputs(
   stateDict: StateDict | undefined,
   expected: Rows,
-  stage: (name: string) => Float32Array | undefined,
+  stage: (path: string) => Float32Array | undefined,
   goal: number,
 ): Explanation | undefined {
-  for (const head of AUX_HEADS) {
-    const values = stage(head.stage);
-    const weights = stateDict && weightsOf(stateDict, head);
-    if (values === undefined || !weights) continue;
-    const length = values.length / expected.images;
-    const errors = Array.from({ length: expected.images }, (_, image) => {
-      const logits = runHead(weights, values.subarray(image * length, (image + 1) * length), head);
-      return logits.length === expected.columns
-        ? distance(rowAt(expected, image), logits)
-        : Infinity;
-    });
-    const error = Math.max(...errors);
+  if (stateDict === undefined) return undefined;
+  for (const { name, part } of auxiliaryParts()) {
+    const values = stage(part.input.path);
+    if (values === undefined || !isThere(part, stateDict)) continue;
+    const error = errorOf(part, stateDict, values, expected);
     if (error > goal) continue;
-    const summary = `the golden file holds the logits of the auxiliary head ${head.name}, not those of the network`;
+    const summary = `the golden file holds the logits of the auxiliary head ${name}, not those of the network`;
     return {
       key: summary,
       id: 'auxiliary-head',
@@ -39,80 +37,44 @@ export function auxiliaryOutputs(
   return undefined;
 }
 
-type HeadWeights = (field: string) => Float32Array;
-
-/** Null where the checkpoint holds no such head. */
-function weightsOf(stateDict: StateDict, { name }: AuxHead): HeadWeights | null {
-  if (!stateDict.has(`${name}.fc2.weight`) || !stateDict.has(`${name}.conv.conv.weight`))
-    return null;
-  return (field) => toFloat32(stateDict.get(`${name}.${field}`) as never);
+interface Head {
+  readonly name: string;
+  readonly part: Part;
 }
 
-/** Average pool to 4x4, a 1x1 convolution, two linear layers; without dropout. */
-function runHead(
-  weights: HeadWeights,
-  values: Float32Array,
-  { inChannels }: AuxHead,
-): Float64Array {
-  const size = Math.sqrt(values.length / inChannels);
-  const pooled = adaptivePool(values, size, inChannels);
-  const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(
-    (field) => weights(`conv.bn.${field}`),
-  ) as [Float32Array, Float32Array, Float32Array, Float32Array];
-  const { scale, offset } = batchNormWith(BATCH_NORM_EPS)(gamma, beta, mean, variance);
-  const kernel = weights('conv.conv.weight');
-  const positions = AUX.poolSize ** 2;
-  const flat = new Float64Array(AUX.convChannels * positions);
-  for (let p = 0; p < positions; p++) {
-    const pixel = pooled.subarray(p * inChannels, (p + 1) * inChannels);
-    for (const [o, sum] of multiply(kernel, pixel, AUX.convChannels).entries()) {
-      const value = sum * (scale[o] as number) + (offset[o] as number);
-      flat[o * positions + p] = Math.max(0, value);
-    }
-  }
-  const hidden = affine(weights('fc1.weight'), weights('fc1.bias'), flat);
-  return affine(
-    weights('fc2.weight'),
-    weights('fc2.bias'),
-    hidden.map((value) => Math.max(0, value)),
-  );
-}
-
-/** nn.AdaptiveAvgPool2d to 4x4 of channels last: windows may overlap. */
-function adaptivePool(values: Float32Array, size: number, channels: number): Float64Array {
-  const to = AUX.poolSize;
-  const out = new Float64Array(to * to * channels);
-  const [start, end] = [
-    (i: number) => Math.floor((i * size) / to),
-    (i: number) => Math.ceil(((i + 1) * size) / to),
-  ];
-  for (let p = 0; p < to * to; p++) {
-    const [row, column] = [Math.floor(p / to), p % to];
-    const area = (end(row) - start(row)) * (end(column) - start(column));
-    for (let y = start(row); y < end(row); y++) {
-      for (let x = start(column); x < end(column); x++) {
-        for (let c = 0; c < channels; c++) {
-          const at = p * channels + c;
-          out[at] = (out[at] as number) + (values[(y * size + x) * channels + c] as number) / area;
-        }
-      }
-    }
-  }
-  return out;
-}
-
-function affine(weight: Float32Array, bias: Float32Array, input: Float64Array): Float64Array {
-  return multiply(weight, input, bias.length).map((value, i) => value + (bias[i] as number));
-}
-
-/** A matrix of rows times a vector. */
-function multiply(matrix: Float32Array, vector: Float64Array, rows: number): Float64Array {
-  const length = vector.length;
-  return Float64Array.from({ length: rows }, (_, row) => {
-    let sum = 0;
-    for (let i = 0; i < length; i++) {
-      sum += (matrix[row * length + i] as number) * (vector[i] as number);
-    }
-    return sum;
+/** Each auxiliary head, from the value that it reads. */
+function auxiliaryParts(): Head[] {
+  const { values, outputs } = trainingGraph({
+    imageSize: NETWORK.imageSizes.standard,
+    numClasses: 1,
+    auxClasses: [1, 1],
+    transformInput: false,
+    ...NETWORK.variant(() => undefined),
   });
+  return outputs.slice(1).flatMap(({ path }) => {
+    const name = path.split('.')[0] as string;
+    const inside = values.filter((value) => value.path.startsWith(`${name}.`));
+    const input = inside[0]?.from[0];
+    return input === undefined ? [] : [{ name, part: { input, values: inside } }];
+  });
+}
+
+/** Whether the checkpoint holds such a head. */
+function isThere({ values }: Part, stateDict: StateDict): boolean {
+  return values.every(({ op }) => !('module' in op) || stateDict.has(`${op.module}.weight`));
+}
+
+function errorOf(part: Part, stateDict: StateDict, values: Float32Array, expected: Rows): number {
+  const length = values.length / expected.images;
+  const errors = Array.from({ length: expected.images }, (_, image) => {
+    const input = channelsFirst(values.subarray(image * length, (image + 1) * length), part.input);
+    const logits = runPart(part, stateDict, input);
+    if (logits?.length !== expected.columns) return Infinity;
+    return distance(rowAt(expected, image), Float64Array.from(logits));
+  });
+  return Math.max(...errors);
+}
+
+function channelsFirst(values: Float32Array, { shape: [channels = 1] }: Value): Float32Array {
+  return toNCHW(values, [1, values.length / channels, channels]);
 }
