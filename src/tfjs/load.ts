@@ -113,7 +113,11 @@ function isRightSize(specs: readonly io.WeightsManifestEntry[], size: number): b
   return specs.some(({ dtype }) => dtype === 'string') ? size >= expected : size === expected;
 }
 
-function findShards(files: readonly NamedBytes[]) {
+/**
+ * The weight files in the order of model.json, each under the name that it has there.
+ * @throws Pth2tfjsError `model` when one is missing
+ */
+export function findShards(files: readonly NamedBytes[]) {
   const byName = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const json = readModelJSON(files);
   const shards = weightPaths(json).map((path): NamedBytes => {

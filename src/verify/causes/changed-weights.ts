@@ -3,6 +3,7 @@ import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
 import { batchNormWith } from '../../googlenet/weights.js';
 import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
+import { isKernel } from '../../weight-faults.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
 import { showEpsilon } from './batch-norm.js';
@@ -21,7 +22,7 @@ export function explainChange(
     asRounding(lab, right) ??
     asEpsilon(lab, reference, names) ??
     asExchange(lab, reference, names) ??
-    asCorruption(names, reference.weights.size);
+    asCorruption(names, [...reference.weights.keys()]);
   return {
     description: "the checkpoint's own weights",
     cure: CONVERT_AGAIN,
@@ -147,7 +148,7 @@ function asExchange(
   return { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` };
 }
 
-function asCorruption(names: readonly string[], total: number): Story {
+function asCorruption(names: readonly string[], all: readonly string[]): Story {
   const [first] = names as [string];
   const modules = new Set(names.map((name) => name.slice(0, name.indexOf('/'))));
   if (names.length === 1 || modules.size === 1) {
@@ -158,10 +159,18 @@ function asCorruption(names: readonly string[], total: number): Story {
       summary: `the model's ${where} is not the checkpoint's: it was corrupted after converting`,
     };
   }
+  const kernels = all.filter(isKernel);
+  if (kernels.every((name) => names.includes(name))) {
+    return {
+      id: 'weights-differ',
+      summary: `none of the model's ${counted(kernels.length, 'kernel')} is the checkpoint's: it was made of another checkpoint, or all were changed since`,
+      cure: 'Convert this checkpoint, or pass the one that belongs to this model.',
+    };
+  }
   return {
     id: 'weights-differ',
     where: first,
-    summary: `${names.length} of the model's ${total} weights are not the checkpoint's, the first is ${first}`,
+    summary: `${names.length} of the model's ${all.length} weights are not the checkpoint's, the first is ${first}`,
     cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
   };
 }
