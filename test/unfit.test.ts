@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isPth2tfjsError, type Pth2tfjsError } from '../src/errors.js';
+import { inspectCheckpoint } from '../src/inspect.js';
 import { readNetwork, type SourceOptions } from '../src/read-network.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
@@ -123,6 +124,16 @@ describe.runIf(python)('what an error proposes works', () => {
     await runPython(python as string, SCRIPT, 'hint', folder, name, code);
     expect((await read('out')).match.numClasses).toBe(10);
   });
+
+  it.each(['collision', 'pruned', 'parametrized', 'module-epsilon'])(
+    '%s: inspect proposes the same',
+    async (name) => {
+      const { message, hint } = await problem(name);
+      const { networks } = await inspectCheckpoint(await readFile(join(folder, `${name}.pth`)));
+      expect(networks).toMatchObject([{ fits: false, problem: message, hint }]);
+      expect(hint).toMatch(/in Python/);
+    },
+  );
 });
 
 it.runIf(python)('other networks are named', { ...SLOW, timeout: 120_000 }, async () => {
