@@ -82,8 +82,15 @@ describe.runIf(python)('refused, as what it is', () => {
       /^beside the network there is mean \[3, 1, 1\], std \[3, 1, 1\]; if the wrapper's forward uses it/,
     ],
     ['normalising-flat', /there is mean \[3\]/],
+    ['extra-state', /extra state \(_extra_state\), which a module of another class than/],
+    ['extra-state-tensor', /extra state \(conv2\.conv\._extra_state\), which a module of another/],
+    ['extra-state-of-wrapper', /extra state \(_extra_state\), which/],
     ['neck', /there is neck\.weight \[3, 3, 3, 3\], neck\.bias \[3\]/],
     ['module-custom', /the module is a __main__\.Custom, whose code is not in the file/],
+    [
+      'module-scaled',
+      /in the module conv2\.conv is a __main__\.ScaledConv2d, whose code is not in/,
+    ],
     ['module-hooked', /forward hooks hang on the module/],
     ['module-traced', /traced by torch\.fx: the file carries Python source, which was not run/],
   ])('%s: read, with a warning that strict reading does not take', async (name, warning) => {

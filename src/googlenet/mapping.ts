@@ -3,8 +3,16 @@ import type { StateDictCandidate } from '../checkpoint/state-dict.js';
 import type { StateDict, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 import { AUX_HEADS, type Branch3Kernel } from './architecture.js';
-import { type Beside, isCounter, judgeBeside, type Leftover, sortLeftovers } from './beside.js';
-import { checkModule, hasHooks } from './check-module.js';
+import {
+  type Beside,
+  extraStateWarning,
+  isCounter,
+  isExtraState,
+  judgeBeside,
+  type Leftover,
+  sortLeftovers,
+} from './beside.js';
+import { checkModule, moduleWarnings } from './check-module.js';
 import { type Expected, expectedKeys, type Shape } from './keys.js';
 import { nameAlteration, nameOtherNetwork } from './other-networks.js';
 
@@ -154,12 +162,13 @@ export function matchStateDict(stateDict: StateDict, origin: Origin = {}): Match
   const expected = expectedKeys(branch3Kernel, auxLogits);
   const { fullName = '.', chosen = false, outside = [], otherKeys = [] } = origin;
   const extra = [...stateDict].filter(
-    ([key]) => !expected.has(key) && !isAux(key) && !isCounter(key),
+    ([key]) => !expected.has(key) && !isAux(key) && !isCounter(key) && !isExtraState(key),
   );
   const numClasses = classesOf(stateDict, 'fc');
-  const beside = sortLeftovers([...extra, ...outside], numClasses);
+  const around = [...outside].filter(([key]) => !isExtraState(key));
+  const beside = sortLeftovers([...extra, ...around], numClasses);
   checkFit(stateDict, expected, findUnexpected(extra, beside, chosen), origin);
-  const ignored = [...otherKeys, ...beside.ignored];
+  const ignored = [...otherKeys.filter((key) => !isExtraState(key)), ...beside.ignored];
   const judged = judgeBeside({ ...beside, ignored }, { fullName, chosen });
   if (origin.module !== undefined) checkModule(origin.module, branch3Kernel);
   return {
@@ -174,8 +183,19 @@ export function matchStateDict(stateDict: StateDict, origin: Origin = {}): Match
       (key) => expected.get(key)?.ignored ?? !expected.has(key),
     ),
     notes: [...asideNotes(origin, auxProblem), ...judged.notes],
-    warnings: [...judged.warnings, ...moduleWarnings(origin)],
+    warnings: [
+      ...judged.warnings,
+      ...extraStateWarning(extraState(stateDict, origin)),
+      ...(origin.module === undefined ? [] : moduleWarnings(origin.module)),
+    ],
   };
+}
+
+/** Outside of a network that was named, it is another's. */
+function extraState(stateDict: StateDict, origin: Origin): string[] {
+  const { otherKeys = [], outside = new Map(), chosen = false } = origin;
+  const keys = [...stateDict.keys(), ...otherKeys, ...(chosen ? [] : outside.keys())];
+  return [...new Set(keys.filter(isExtraState))];
 }
 
 function isAux(key: string): boolean {
@@ -302,28 +322,6 @@ function asideNotes({ rivals = [] }: Origin, auxProblem: string | undefined): st
           `ignored, auxiliary heads that are not torchvision's, which inference does not use: ${auxProblem}`,
         ]),
   ];
-}
-
-/** What a class, whose code is not in the file, may do otherwise. */
-function moduleWarnings({ module }: Origin): string[] {
-  if (module === undefined) return [];
-  const { type } = module;
-  const warnings: string[] = [];
-  if (type.startsWith('torch.fx.')) {
-    warnings.push(
-      'the module was traced by torch.fx: the file carries Python source, which was not run and would be in Python; it is taken to compute what GoogLeNet computes',
-    );
-  } else if (!/^torchvision\.models\..*GoogLeNet$/.test(type)) {
-    warnings.push(
-      `the module is a ${type}, whose code is not in the file; it is taken to compute what torchvision's GoogLeNet computes`,
-    );
-  }
-  if (hasHooks(module)) {
-    warnings.push(
-      'forward hooks hang on the module, which were not run; they may change its logits',
-    );
-  }
-  return warnings;
 }
 
 function detectBranch3Kernel(stateDict: StateDict): Branch3Kernel {
