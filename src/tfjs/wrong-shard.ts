@@ -1,5 +1,6 @@
 import { describeForeign } from '../checkpoint/sniff.js';
 import type { NamedBytes } from './artifacts.js';
+import { isText } from './is-text.js';
 
 /** What is wrong with a model's weight files, and what to do about it. */
 export interface WrongShard {
@@ -43,22 +44,6 @@ function findForeign(shards: readonly NamedBytes[]): WrongShard | null {
   }
   return null;
 }
-
-/**
- * Weights hold bytes that no text has, nearly always within the first few. A short text may stand before the
- * zeros of a file that was made as long as the weights would be.
- */
-function isText(bytes: Uint8Array): boolean {
-  const head = bytes.subarray(0, 64);
-  const end = head.indexOf(0);
-  const padded = end >= 8 && head.subarray(end).every((byte) => byte === 0);
-  if (head.length === 0 || (end >= 0 && !padded)) return false;
-  const text = padded ? head.subarray(0, end) : head;
-  return !NO_TEXT.test(new TextDecoder().decode(text, { stream: true }));
-}
-
-/** Control characters, and what stands for bytes that are no UTF-8. */
-const NO_TEXT = /[^\P{Cc}\t\n\v\f\r]|\ufffd/u;
 
 /** Advice about checkpoints is none about weight files. */
 function hintFor(hint: string): string {
