@@ -4,6 +4,7 @@ import { batchNormWith } from '../../googlenet/weights.js';
 import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import { isKernel } from '../../weight-faults.js';
+import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
 import { showEpsilon } from './batch-norm.js';
@@ -22,7 +23,8 @@ export function explainChange(
     asRounding(lab, right) ??
     asEpsilon(lab, reference, names) ??
     asExchange(lab, reference, names) ??
-    asCorruption(names, [...reference.weights.keys()]);
+    asAnother(lab, reference, names) ??
+    asCorruption(names, reference.weights.size);
   return {
     description: "the checkpoint's own weights",
     cure: CONVERT_AGAIN,
@@ -148,7 +150,38 @@ function asExchange(
   return { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` };
 }
 
-function asCorruption(names: readonly string[], all: readonly string[]): Story {
+/** From here on weights have not been rounded, nor trained on by a few steps. */
+const LITTLE = 0.1;
+
+/** Every kernel differs: by how much tells whether they are another checkpoint's. */
+function asAnother(
+  { model }: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): Story | undefined {
+  const kernels = [...reference.weights.keys()].filter(isKernel);
+  if (!kernels.every((name) => names.includes(name))) return undefined;
+  const errors = kernels.map((name) => {
+    const [right, found] = [reference, model].map((each) => each.weights.get(name)?.data);
+    return measureErrors(right as Float32Array, found as Float32Array).relativeError;
+  });
+  const all = counted(kernels.length, 'kernel');
+  const most = Math.max(...errors);
+  if (most < LITTLE) {
+    return {
+      id: 'weights-differ',
+      summary: `all of the model's ${all} are close to the checkpoint's and not the same, off by ${most.toPrecision(2)} of their size at most: they were rounded, or trained on for a little`,
+      cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
+    };
+  }
+  return {
+    id: 'weights-differ',
+    summary: `none of the model's ${all} is the checkpoint's: it was made of another checkpoint, or all were changed since`,
+    cure: 'Convert this checkpoint, or pass the one that belongs to this model.',
+  };
+}
+
+function asCorruption(names: readonly string[], total: number): Story {
   const [first] = names as [string];
   const modules = new Set(names.map((name) => name.slice(0, name.indexOf('/'))));
   if (names.length === 1 || modules.size === 1) {
@@ -159,18 +192,10 @@ function asCorruption(names: readonly string[], all: readonly string[]): Story {
       summary: `the model's ${where} is not the checkpoint's: it was corrupted after converting`,
     };
   }
-  const kernels = all.filter(isKernel);
-  if (kernels.every((name) => names.includes(name))) {
-    return {
-      id: 'weights-differ',
-      summary: `none of the model's ${counted(kernels.length, 'kernel')} is the checkpoint's: it was made of another checkpoint, or all were changed since`,
-      cure: 'Convert this checkpoint, or pass the one that belongs to this model.',
-    };
-  }
   return {
     id: 'weights-differ',
     where: first,
-    summary: `${names.length} of the model's ${all.length} weights are not the checkpoint's, the first is ${first}`,
+    summary: `${names.length} of the model's ${total} weights are not the checkpoint's, the first is ${first}`,
     cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
   };
 }
