@@ -3,7 +3,7 @@ import type { ModelFormat } from '../src/formats.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
-import { readGoldenFile } from './golden-file.js';
+import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
 import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
@@ -57,11 +57,7 @@ function checkOptions(args: ConvertArguments, format: ModelFormat): void {
   if (args.trainable && (format !== 'layers' || args.quantize !== undefined)) {
     throw usageError('--trainable goes with --format layers, and without --quantize');
   }
-  if (args.golden !== undefined) return;
-  const odd = args.allowOtherCheckpoint
-    ? 'allow-other-checkpoint'
-    : !args.diagnose && 'no-diagnose';
-  if (odd) throw usageError(`--${odd} goes with --golden`);
+  refuseWithoutGolden(args);
 }
 
 /** What is read must not be what --force replaces. */

@@ -1,5 +1,6 @@
 import { Collector, collectStream } from '../src/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
+import { withoutSecrets } from '../src/printable.js';
 import type { ProgressSink } from './progress.js';
 import { reason } from './read-errors.js';
 
@@ -130,9 +131,9 @@ function decoded(text: string): string {
   }
 }
 
-/** Without credentials, and without a query, which may hold a signature. */
+/** A URL as messages may show it. */
 export function printableUrl(url: URL): string {
-  return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
+  return withoutSecrets(url.href);
 }
 
 function statusHint(status: number): string {

@@ -6,7 +6,8 @@ import type { Golden } from '../src/verify/golden.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import type { ConvertArguments } from './commands/convert.js';
-import { inFile } from './input.js';
+import { CRC32_OPTION } from './crc32.js';
+import { inFile, readInput } from './input.js';
 import { readModelDirectory } from './model-directory.js';
 import type { StatusLine } from './progress.js';
 import { runVerification, showProgress } from './run-verification.js';
@@ -77,6 +78,24 @@ export async function judge(folder: string, trial: Trial): Promise<Judgement> {
       : trialOf(quantization, files, await compare(files, trial, { diagnose: false }));
   if (trial.options.trainable) return { bound, float32, written };
   return { bound, float32, written, trials: await tryAll(trial, [float32, written]) };
+}
+
+/**
+ * The same for a state dict in a file, which is judged by the model that it makes.
+ * @throws Unlike when that does not give PyTorch's logits
+ */
+export async function judgeStateDict(path: string, trial: Trial): Promise<Judgement> {
+  const { bytes } = await readInput(path, true);
+  const { transformInput, input } = trial.conversion.provenance;
+  const { convertCheckpoint } = await import('../src/convert.js');
+  const [, imageSize] = input.shape;
+  const { files } = await convertCheckpoint(bytes, { transformInput, imageSize, ...CRC32_OPTION });
+  const verification = await compare(files, trial, { diagnose: false });
+  if (!verification.passed) throw new Unlike(files);
+  const { trialOf } = await import('../src/verify/quantizations.js');
+  const float32 = trialOf('float32', files, verification);
+  const bound = verification.results[0]?.comparison.tolerance.rtol ?? NaN;
+  return { bound, float32, written: float32 };
 }
 
 async function tryAll(

@@ -55,6 +55,7 @@ function describeParity({ bound, float32, written }: Judgement): string {
 export function formatSafetensorsSummary(
   conversion: SafetensorsConversion,
   { out, seconds }: { readonly out: string; readonly seconds: number },
+  judgement?: Judgement,
 ): string {
   const { source, stateDict, tensors, numClasses, branch3Kernel, bytes } = conversion;
   const { transformInput, leftOut, written } = conversion;
@@ -71,6 +72,7 @@ export function formatSafetensorsSummary(
         : `${known}, as the file notes in its metadata`,
     ],
     ...(leftOut.length === 0 ? [] : [['left out', listed(leftOut)] as const]),
+    ...(judgement === undefined ? [] : [['parity', describeParity(judgement)] as const]),
     ['written', `${out}: ${size}, in ${seconds.toFixed(2)} s`],
   ]);
 }

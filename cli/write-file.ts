@@ -32,7 +32,32 @@ export async function writeWhole(
   const { place, special } = await inspect(path, force);
   try {
     if (special) await writeFile(place, content);
-    else await replace(place, content, () => inspect(path, force));
+    else await replace(place, content, async () => void (await inspect(path, force)));
+  } catch (error) {
+    throw failure(path, error);
+  }
+}
+
+/**
+ * The same, and before the file gets its name, `check` may read it where it waits for that; if this fails,
+ * nothing is left of it.
+ * @returns what `check` gave
+ * @throws Pth2tfjsError as {@link writeWhole} does, `usage` for what cannot be read back; what `check` throws
+ */
+export async function writeWholeChecked<T>(
+  path: string,
+  content: Uint8Array,
+  { force }: OutputOptions,
+  check: (written: string) => Promise<T>,
+): Promise<T> {
+  const { place, special } = await inspect(path, force);
+  if (special) throw usage(`${path} is no file, and cannot be read back`, 'name a file');
+  try {
+    return await replace(place, content, async (written) => {
+      const checked = await check(written);
+      await inspect(path, force);
+      return checked;
+    });
   } catch (error) {
     throw failure(path, error);
   }
@@ -65,20 +90,21 @@ function usage(message: string, hint: string): Pth2tfjsError {
   return new Pth2tfjsError('usage', message, { hint });
 }
 
-/** @param recheck throws if the place has been taken in the meantime */
-async function replace(
+/** @param check throws if what was written must not get its name, as where that has been taken meanwhile */
+async function replace<T>(
   place: string,
   content: string | Uint8Array,
-  recheck: () => Promise<unknown>,
-): Promise<void> {
+  check: (written: string) => Promise<T>,
+): Promise<T> {
   const temp = newSibling(place);
   const discard = () => rmSync(temp, { force: true });
   const release = guard(discard);
   active.add(temp);
   try {
     await writeThrough(temp, content);
-    await recheck();
+    const checked = await check(temp);
     renameSync(temp, place);
+    return checked;
   } finally {
     discard();
     active.delete(temp);

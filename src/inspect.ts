@@ -31,7 +31,12 @@ export interface TensorSummary {
 export type NetworkSummary = {
   readonly stateDict: { readonly name: string; readonly prefix: string };
 } & (
-  | { readonly fits: false; readonly problem: string }
+  | {
+      readonly fits: false;
+      readonly problem: string;
+      /** What to do about it, where that is known. */
+      readonly hint?: string | undefined;
+    }
   | ({
       readonly fits: true;
       readonly numClasses: number;
@@ -130,7 +135,8 @@ function summarise(candidate: StateDictCandidate): NetworkSummary {
     };
   } catch (error) {
     if (!isPth2tfjsError(error) || error.code !== 'mapping') throw error;
-    return { stateDict: { name, prefix }, fits: false, problem: error.message };
+    const { message: problem, hint } = error;
+    return { stateDict: { name, prefix }, fits: false, problem, hint };
   }
 }
 

@@ -22,3 +22,11 @@ function convert(value: unknown): unknown {
     Object.entries(value).map(([key, each]) => [printable(key), convert(each)]),
   );
 }
+
+/** A URL as messages may show it: without credentials, and without a query, which may hold a signature. */
+export function withoutSecrets(url: string): string {
+  return url
+    .replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i, '$1//')
+    .replace(/#.*$/s, '')
+    .replace(/\?.+$/s, '?...');
+}

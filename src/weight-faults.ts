@@ -28,13 +28,18 @@ export function findFaults(weights: Iterable<readonly [string, Float32Array]>): 
   const [nonFinite, negative, zero]: [string[], string[], string[]] = [[], [], []];
   let kernels = 0;
   for (const [name, values] of weights) {
-    const kernel = KERNEL.test(name) && !CONSTANT.test(name);
+    const kernel = isKernel(name);
     if (kernel) kernels++;
     if (!allFinite(values)) nonFinite.push(name);
     else if (VARIANCE.test(name) && values.some(hasNoRoot)) negative.push(name);
     else if (kernel && values.every((value) => value === 0)) zero.push(name);
   }
   return { nonFinite, negative, overflowing: [], zero, allZero: zero.length === kernels };
+}
+
+/** Whether a weight is a kernel that training decides. */
+export function isKernel(name: string): boolean {
+  return KERNEL.test(name) && !CONSTANT.test(name);
 }
 
 const hasNoRoot = (variance: number) => !(variance + BATCH_NORM_EPS > 0);

@@ -246,6 +246,24 @@ describe('sources', SLOW_IN_BROWSERS, () => {
     });
     expect(tf.memory().numTensors).toBe(before);
   });
+
+  test.each([
+    [
+      'leads nowhere',
+      () => `${urlOf('none/model.json')}?token=secret`,
+      /none\/model\.json\?\.{3}$/,
+    ],
+    ['breaks off', () => `${urlOf('breaks')}?token=secret#secret`, /of http.*breaks\?\.{3} broke/],
+    ['does not answer', () => 'http://127.0.0.1:1/x.pth?secret', /x\.pth\?\.{3} cannot/],
+    ['has a password', () => 'http://me:secret@127.0.0.1:1/x.pth', /^http:\/\/127.* cannot/],
+  ])('what a URL that %s may hold of secrets is in no message', async (_, url, message) => {
+    const error = await loadGoogLeNet(url()).then(
+      () => expect.fail('it was loaded'),
+      (reason: Error) => reason,
+    );
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toMatch(/secret/);
+  });
 });
 
 /** A handler such as an app writes for itself. */

@@ -356,7 +356,7 @@ describe('inspect', () => {
   test('shows the container, the tensors and the network', async () => {
     const { stdout, stderr, status } = await pth2tfjs('inspect', packed);
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-    expect(stdout).toMatch(/zip version 3, pickle protocol 2, little-endian/);
+    expect(stdout).toMatch(/zip version 3, pickle protocol 2, little-endian, 52,\d{3},\d{3} bytes/);
     expect(stdout).toMatch(/^inception3a\.branch3\.1\.conv\.weight +float32 +\[32, 16, 3, 3\]$/m);
     expect(stdout).toMatch(/6,624,904 parameters, and 6,379,984 in auxiliary heads/);
     expect(stdout).toMatch(/^ {2}\(conv1\): BasicConv2d\( {2}# 9,536$/m);

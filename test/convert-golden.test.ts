@@ -4,7 +4,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { crc32, gunzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { convertCheckpoint, denseTensor, readGolden, saveStateDict } from '../src/index.js';
+import {
+  convertCheckpoint,
+  denseTensor,
+  readCheckpoint,
+  readGolden,
+  saveStateDict,
+} from '../src/index.js';
 import { BUNDLED, CHECKPOINT } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, MAIN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { SLOW } from './helpers/tiers.js';
@@ -231,10 +237,56 @@ describe('every form', () => {
     expect(beside()).toEqual(['out']);
   });
 
-  test('safetensors, which hold no model, take none', async () => {
-    const run = await pth2tfjs('convert', CHECKPOINT, `${out}.safetensors`, '--golden', small);
-    expectFailure(run, 2, /--golden goes with a model, not with safetensors/);
-    expect(beside()).toEqual([]);
+  describe('safetensors', () => {
+    const toFile = (...args: string[]) =>
+      pth2tfjs('convert', CHECKPOINT, `${out}.safetensors`, '--golden', small, ...args);
+
+    test('whose model gives the logits, and then transform_input is noted', async () => {
+      const run = await toFile();
+      expect(run).toMatchObject({ status: 0, stderr: '' });
+      expect(run.stdout).toMatch(/^parity +‖Δ‖\/‖ref‖ \d\.\d\de-[56] from PyTorch's logits/m);
+      expect(run.stdout).toMatch(/^transform_input +off, as the file notes/m);
+      expect(beside()).toEqual(['out.safetensors']);
+      const { metadata } = await readCheckpoint(readFileSync(`${out}.safetensors`));
+      expect(metadata.get('transform_input')).toBe('false');
+      expect(metadata.get('checkpoint_sha256')).toMatch(/^6ca9c6551a1d/);
+    });
+
+    test('whose model does not are not written, and the cause is told', async () => {
+      expectFailure(
+        await toFile('--transform-input', '--no-diagnose'),
+        1,
+        /out\.safetensors is not written: .*not within 5\.00e-5/,
+      );
+      expect(beside()).toEqual([]);
+    });
+
+    test('in a folder, and with --force', SLOW, async () => {
+      const call = ['convert', CHECKPOINT, out, '--format', 'safetensors', '--golden', small];
+      const run = await pth2tfjs(...call, '--json');
+      expect(run.status).toBe(0);
+      expect(JSON.parse(run.stdout)).toMatchObject({
+        transformInput: false,
+        parity: { golden: small, rtol: 5e-5, float32: { images: 2 } },
+      });
+      const before = readFileSync(join(out, 'model.safetensors'));
+      const wrong = await pth2tfjs(...call, '--force', '--transform-input', '--quiet');
+      expectFailure(wrong, 1, /transform_input was off in PyTorch\. Convert again with --no-/);
+      expect(readFileSync(join(out, 'model.safetensors')).equals(before)).toBe(true);
+      expect(beside()).toEqual(['out']);
+    });
+
+    test('from a golden file of another checkpoint are refused', SLOW, async () => {
+      const other = join(tmp, 'other.pth');
+      const tensors = new Map((await readCheckpoint(BUNDLED)).value as ReadonlyMap<string, never>);
+      tensors.delete('aux1.conv.conv.weight');
+      writeFileSync(other, await saveStateDict(tensors));
+      const call = ['convert', other, `${out}.safetensors`, '--golden', small];
+      expectFailure(await pth2tfjs(...call), 2, /was made from another checkpoint/);
+      expect((await pth2tfjs(...call, '--allow-other-checkpoint', '--quiet')).status).toBe(0);
+      const odd = ['convert', CHECKPOINT, `${out}.2.safetensors`, '--no-diagnose'];
+      expectFailure(await pth2tfjs(...odd), 2, /--no-diagnose goes with --golden/);
+    });
   });
 
   test('stored in less: its own error is told, and the bound that passes', SLOW, async () => {

@@ -1,6 +1,6 @@
 /** What the commands advise is tried on what they advise it for: a hint that does not work costs a person a day. */
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readImage } from '../cli/image-files.js';
@@ -10,6 +10,7 @@ import { BUNDLED, CHECKPOINT } from './helpers/bundled.js';
 import { GOLDEN, MAIN, pth2tfjs, type Run, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';
 import { SLOW } from './helpers/tiers.js';
+import { writeZip } from './helpers/zip-writer.js';
 
 const tmp = temporaryFolder();
 const at = (name: string) => join(tmp, name);
@@ -301,6 +302,63 @@ describe('verify', () => {
   });
 });
 
+describe('inspect', () => {
+  const hashed = ['inspect', at('googlenet-0badc0de.pth')];
+  const CASES: Readonly<Record<string, Advice>> = {
+    'a hash that is none': {
+      call: hashed,
+      status: 2,
+      says: /pass (--no-check-hash) if the name means something else/,
+      next: ([, option]) => [...hashed, option as string],
+    },
+    'a key that is none': {
+      call: ['inspect', CHECKPOINT, '--key', 'model'],
+      status: 2,
+      says: /no state dict under 'model'; there are: '(\S+)' \(364 tensors\)/,
+      next: ([, key]) => ['inspect', CHECKPOINT, '--key', key as string],
+    },
+    help: {
+      call: ['inspect'],
+      status: 2,
+      says: /see pth2tfjs (inspect) (--help)/,
+      next: ([, ...args]) => args,
+    },
+  };
+  test.each(Object.entries(CASES))('%s', async (_, advice) => take(advice));
+
+  const archived = (name: string, record: string, data: Uint8Array) => {
+    writeFileSync(at(name), writeZip([{ name: record, data }]));
+    return at(name);
+  };
+  const unpacks = (command: string) => spawnSync(command, ['--version']).error === undefined;
+
+  test.skipIf(!unpacks('python3'))('an archive around a checkpoint', async () => {
+    const small = readFileSync(join(GOLDEN, 'torch-1.13', 'dtype-bool.pth'));
+    const { status, stderr } = await pth2tfjs('inspect', archived('FILE', 'best.pth', small));
+    const [, command] = /around best\.pth; unpack it first: (python3 .*)\n$/.exec(stderr) ?? [];
+    expect([status, command]).toEqual([2, expect.any(String)]);
+    expect((await shell(command as string)).status).toBe(0);
+    expect(await pth2tfjs('inspect', at('best.pth'))).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test.skipIf(!(unpacks('zip') && unpacks('unzip')))('an unzipped archive', async () => {
+    const file = join(GOLDEN, 'torch-1.13', 'dtype-bool.pth');
+    expect((await shell(`unzip -q ${file} -d unzipped`)).status).toBe(0);
+    const [top = ''] = readdirSync(at('unzipped'));
+    const { status, stderr } = await pth2tfjs('inspect', join(at('unzipped'), top));
+    const [, command] = /pack the folder again with (zip -0 -r)\n$/.exec(stderr) ?? [];
+    expect([status, command]).toEqual([2, expect.any(String)]);
+    expect((await shell(`cd unzipped && ${command} ../packed.pth ${top}`)).status).toBe(0);
+    const [again, before] = [
+      await pth2tfjs('inspect', at('packed.pth')),
+      await pth2tfjs('inspect', file),
+    ];
+    expect(again.status).toBe(0);
+    const tensors = ({ stdout }: Run) => stdout.slice(stdout.indexOf('\n'));
+    expect(tensors(again)).toBe(tensors(before));
+  });
+});
+
 test('a file through a pipe', SLOW, async () => {
   const { isTTY } = process.stdin;
   process.stdin.isTTY = true;
@@ -349,6 +407,45 @@ x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     const made = ['verify', CHECKPOINT, '--golden', at('golden.pth'), '--transform-input'];
     expect((await pth2tfjs(...made)).status).toBe(0);
   });
+
+  test(
+    'a file that is to be made again, or saved without what stands around it',
+    SLOW,
+    async () => {
+      const text = new TextEncoder();
+      // A pickle that would run something, a plain one, and an archive with a record beyond all bounds.
+      const files: readonly (readonly [string, Uint8Array])[] = [
+        [
+          'runs.pth',
+          writeZip([{ name: 'a/data.pkl', data: text.encode('cos\nsystem\n(Vls\ntR.') }]),
+        ],
+        ['plain.pkl', text.encode('cos\nsystem\n(Vls\ntR.')],
+        ['harmless.pkl', text.encode('(lp0\n.')],
+        [
+          'large.pth',
+          writeZip([
+            { name: 'a/data.pkl', data: text.encode('N.') },
+            { name: 'a/version', data: new Uint8Array(2 ** 20 + 1) },
+          ]),
+        ],
+      ];
+      const advice = new Set<string>();
+      for (const [name, bytes] of files) {
+        writeFileSync(at(name), bytes);
+        const { status, stderr } = await pth2tfjs('inspect', at(name));
+        const [, code] = /in Python: (torch\.save\(model.*)\n$/.exec(stderr) ?? [];
+        expect([name, status, stderr, code]).toEqual([name, 2, stderr, expect.any(String)]);
+        advice.add(code as string);
+      }
+      expect(advice.size).toBe(1);
+      await run(`${NETWORK}${[...advice][0]}`);
+      const { status, stdout } = await pth2tfjs('inspect', at('out.pth'));
+      expect([status, stdout]).toEqual([
+        0,
+        expect.stringMatching(/^GoogLeNet: 6,624,904 parameters/m),
+      ]);
+    },
+  );
 
   test('what an export is for', SLOW, async () => {
     await pth2tfjs('convert', CHECKPOINT, at('trainable'), '--trainable', '--transform-input');

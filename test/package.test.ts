@@ -98,6 +98,24 @@ test('the library reaches for no file system, network or process', () => {
   }
 });
 
+test('the package brings its papers, and what they tell to run', () => {
+  const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }];
+  expect(files.map(({ path }) => path)).toEqual(
+    expect.arrayContaining([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'golden/capture.py',
+    ]),
+  );
+});
+
 const registry = spawnSync('npm', ['ping'], { timeout: 30_000 }).status === 0;
 if (!registry) console.warn('SKIPPED: the package cannot be installed, no npm registry answers');
 

@@ -139,7 +139,7 @@ describe('stdin', () => {
   test('inspect -, of a checkpoint', async () => {
     const { status, stdout, stderr } = await piped(packed, 'inspect', '-', '--no-transform-input');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toMatch(/^stdin: zip version 3, .*, 52200553 bytes \(gunzipped\)\n/);
+    expect(stdout).toMatch(/^stdin: zip version 3, .*, 52,200,553 bytes \(gunzipped\)\n/);
     expect(stdout).toMatch(/^transform_input: off$/m);
     expect(stdout).toMatch(/^364 tensors$/m);
   });
@@ -237,7 +237,7 @@ describe('inspect', () => {
   test('of a converted model, by folder and by model.json', async () => {
     const { stdout, stderr, status } = await pth2tfjs('inspect', model);
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-    expect(stdout).toMatch(/: layers model of TensorFlow\.js, 8 files, \d+ bytes\n/);
+    expect(stdout).toMatch(/: layers model of TensorFlow\.js, 8 files, \d+(,\d{3})+ bytes\n/);
     expect(stdout).toMatch(new RegExp(`SHA-256 ${SHA256}\n`));
     expect(stdout).toMatch(/^conv1\/kernel +float32 +\[7, 7, 3, 64\]$/m);
     const json = await pth2tfjs('inspect', join(model, 'model.json'), '--json');

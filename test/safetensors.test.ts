@@ -272,7 +272,7 @@ describe('as input wherever a .pth is', () => {
     const run = await pth2tfjs('convert', flat, out, '--no-transform-input');
     expect(run.stdout).toMatch(/^container +safetensors, little-endian$/m);
     const { stdout } = await pth2tfjs('inspect', flat);
-    const size = statSync(flat).size;
+    const size = statSync(flat).size.toLocaleString('en-US');
     expect(stdout).toContain(`${flat}: safetensors, little-endian, ${size} bytes\nformat: pt\n`);
     expect(stdout).toMatch(/^checkpoint: googlenet\.pth\.gz$/m);
     expect(stdout).toMatch(/^364 tensors$/m);
@@ -352,7 +352,7 @@ describe('convert', () => {
     [['--image-size', '64'], /--image-size goes with a model/],
     [['--input', 'normalized'], /--input goes with a model/],
     [['--labels', 'imagenet'], /--labels goes with a model/],
-    [['--golden', 'none.pth'], /--golden goes with a model/],
+    [['--golden', 'none.pth'], /no such file: none\.pth/],
   ])('%j is an error', async (args, message) => {
     const out = join(folder, 'unwritten.safetensors');
     expectFailure(await pth2tfjs('convert', checkpoint, out, ...args), 2, message);

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isPth2tfjsError, type Pth2tfjsError } from '../src/errors.js';
+import { inspectCheckpoint } from '../src/inspect.js';
 import { readNetwork, type SourceOptions } from '../src/read-network.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
@@ -81,8 +82,15 @@ describe.runIf(python)('refused, as what it is', () => {
       /^beside the network there is mean \[3, 1, 1\], std \[3, 1, 1\]; if the wrapper's forward uses it/,
     ],
     ['normalising-flat', /there is mean \[3\]/],
+    ['extra-state', /extra state \(_extra_state\), which a module of another class than/],
+    ['extra-state-tensor', /extra state \(conv2\.conv\._extra_state\), which a module of another/],
+    ['extra-state-of-wrapper', /extra state \(_extra_state\), which/],
     ['neck', /there is neck\.weight \[3, 3, 3, 3\], neck\.bias \[3\]/],
     ['module-custom', /the module is a __main__\.Custom, whose code is not in the file/],
+    [
+      'module-scaled',
+      /in the module conv2\.conv is a __main__\.ScaledConv2d, whose code is not in/,
+    ],
     ['module-hooked', /forward hooks hang on the module/],
     ['module-traced', /traced by torch\.fx: the file carries Python source, which was not run/],
   ])('%s: read, with a warning that strict reading does not take', async (name, warning) => {
@@ -123,6 +131,16 @@ describe.runIf(python)('what an error proposes works', () => {
     await runPython(python as string, SCRIPT, 'hint', folder, name, code);
     expect((await read('out')).match.numClasses).toBe(10);
   });
+
+  it.each(['collision', 'pruned', 'parametrized', 'module-epsilon'])(
+    '%s: inspect proposes the same',
+    async (name) => {
+      const { message, hint } = await problem(name);
+      const { networks } = await inspectCheckpoint(await readFile(join(folder, `${name}.pth`)));
+      expect(networks).toMatchObject([{ fits: false, problem: message, hint }]);
+      expect(hint).toMatch(/in Python/);
+    },
+  );
 });
 
 it.runIf(python)('other networks are named', { ...SLOW, timeout: 120_000 }, async () => {

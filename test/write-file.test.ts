@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { checkFile, writeWhole } from '../cli/write-file.js';
+import { checkFile, writeWhole, writeWholeChecked } from '../cli/write-file.js';
 import { compilePackage } from './helpers/compile.js';
 
 const FORCE = { force: true };
@@ -62,6 +62,29 @@ describe('a file that is written whole', () => {
     await expect(writing).rejects.toMatchObject({ code: 'usage' });
     expect(text()).toBe('of someone else');
     expect(readdirSync(folder)).toEqual(['model.pth']);
+  });
+
+  it('gets its name when what was written has been checked', async () => {
+    const seen: string[] = [];
+    const check = async (written: string) => {
+      seen.push(readFileSync(written, 'utf8'), ...readdirSync(folder));
+      return 'good';
+    };
+    const content = new TextEncoder().encode('new');
+    expect(await writeWholeChecked(path, content, NO_FORCE, check)).toBe('good');
+    expect(seen).toEqual(['new', expect.stringMatching(/^\.model\.pth\.pth2tfjs-/)]);
+    expect(text()).toBe('new');
+    const bad = new Error('bad');
+    const worse = new TextEncoder().encode('worse');
+    await expect(writeWholeChecked(path, worse, FORCE, () => Promise.reject(bad))).rejects.toBe(
+      bad,
+    );
+    expect(text()).toBe('new');
+    expect(readdirSync(folder)).toEqual(['model.pth']);
+    await expect(writeWholeChecked('/dev/null', content, FORCE, check)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('cannot be read back'),
+    });
   });
 
   it('leaves all as it was when the content fails', async () => {

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import type { Inspection, NetworkSummary } from '../../src/inspect.js';
 import type { ModelInspection } from '../../src/inspect-model.js';
+import { counted, grouped } from '../../src/plural.js';
 import { printable } from '../../src/printable.js';
 import type { Provenance } from '../../src/provenance.js';
 import type { NamedBytes } from '../../src/tfjs/artifacts.js';
@@ -96,7 +97,7 @@ function formatProvenance(provenance: Provenance): string[] {
   const [, height, width] = input.shape;
   return [
     `made: by ${tool}, ${made}`,
-    `network: GoogLeNet, ${counted(numClasses, 'class')}, branch3 ${branch3Kernel}x${branch3Kernel}`,
+    `network: GoogLeNet, ${counted(numClasses, 'class', 'classes')}, branch3 ${branch3Kernel}x${branch3Kernel}`,
     `transform_input: ${flag(transformInput)}`,
     `input: ${input.layout}, ${height}x${width} ${input.channels}, ${input.kind}`,
   ];
@@ -105,9 +106,12 @@ function formatProvenance(provenance: Provenance): string[] {
 function formatNetwork(network: NetworkSummary): string[] {
   const { name } = network.stateDict;
   const where = printable(name === '.' ? '' : ` in '${name}'`);
-  if (!network.fits) return ['', `GoogLeNet${where}, almost: ${printable(network.problem)}`];
+  if (!network.fits) {
+    const problem = [network.problem, network.hint].filter(Boolean).join('; ');
+    return ['', `GoogLeNet${where}, almost: ${printable(problem)}`];
+  }
   const { main, aux } = network.parameters;
-  const counts = `${main.toLocaleString('en-US')} parameters, and ${aux.toLocaleString('en-US')} in auxiliary heads`;
+  const counts = `${counted(main, 'parameter')}, and ${grouped(aux)} in auxiliary heads`;
   return ['', `GoogLeNet${where}: ${counts}`, network.tree];
 }
 
@@ -119,11 +123,6 @@ function formatTensors(tensors: ModelInspection['tensors']): string[] {
     ({ dtype, shape }, i) => `${keys[i]?.padEnd(width)}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`,
   );
   return [counted(tensors.length, 'tensor'), ...rows];
-}
-
-function counted(count: number, what: string): string {
-  const plural = what.endsWith('s') ? `${what}es` : `${what}s`;
-  return `${count} ${count === 1 ? what : plural}`;
 }
 
 function flag(value: boolean): string {

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import type { Provenance } from '../../src/provenance.js';
 import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification } from '../../src/verify/index.js';
@@ -20,10 +21,15 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     const targets = reportTargets(format, args.output, args.quiet);
     const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const golden = await readGoldenFile(args.golden, quiet);
-    const { warnings: remarks, ...model } = await readBoth({ ...args, quiet }, golden);
+    const model = await readBoth({ ...args, quiet }, golden);
     const { contradictions } = await import('../../src/verify/fits.js');
     const { readProvenance } = await import('../../src/tfjs/load.js');
-    const warnings = [...remarks, ...contradictions(readProvenance(model.files), golden)];
+    const provenance = readProvenance(model.files);
+    const warnings = [
+      ...model.warnings,
+      ...contradictions(provenance, golden),
+      ...(await checkpointRemarks(model, provenance)),
+    ];
     if (!quiet) printWarnings(warnings);
     const verification = await run(args, backends, model, golden);
     await deliver(verification, targets, { layers: args.layers, warnings });
@@ -61,10 +67,21 @@ async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFil
   return { ...model, checkpoint: bytes };
 }
 
+/** Whoever passes a checkpoint would think that the model was compared with it. */
+async function checkpointRemarks(
+  { checkpoint }: ModelFiles,
+  provenance: Provenance | null,
+): Promise<string[]> {
+  if (checkpoint === undefined) return [];
+  const { remarkOnCheckpoint } = await import('../../src/verify/read-weights.js');
+  const remark = await remarkOnCheckpoint(checkpoint, provenance);
+  return remark === null ? [] : [remark];
+}
+
 async function run(
   args: VerifyArguments,
   backends: readonly BackendName[],
-  { files, checkpoint }: Omit<ModelFiles, 'warnings'>,
+  { files, checkpoint }: ModelFiles,
   golden: Golden,
 ): Promise<Verification> {
   const { rtol, atol, top1, requireGpu, tf32, diagnose, allowOtherCheckpoint } = args;

@@ -1,6 +1,7 @@
 import { MAX_CHECKPOINT_BYTES } from '../checkpoint/limits.js';
 import { Collector, collectStream, tooLarge } from '../collect.js';
 import { Pth2tfjsError } from '../errors.js';
+import { withoutSecrets } from '../printable.js';
 import type { OnWarning } from '../warn.js';
 
 export interface LoadProgress {
@@ -137,15 +138,16 @@ function sizeOf(source: Blob | Uint8Array | ArrayBuffer | null): number | undefi
 
 async function download(url: string, counter: ByteCounter, maxBytes: number): Promise<Uint8Array> {
   const { signal } = counter.fetching;
+  const shown = withoutSecrets(url);
   const response = await globalThis
     .fetch(url, signal === undefined ? {} : { signal })
-    .catch(failure(signal, `${url} cannot be fetched`, 'check the URL'));
-  return receive(response, url, counter, maxBytes);
+    .catch(failure(signal, `${shown} cannot be fetched`, 'check the URL'));
+  return receive(response, shown, counter, maxBytes);
 }
 
 async function receive(
   response: Response,
-  url: string,
+  what: string,
   counter: ByteCounter,
   maxBytes: number,
 ): Promise<Uint8Array> {
@@ -153,7 +155,7 @@ async function receive(
   if (!response.ok) {
     body?.cancel().catch(() => {});
     const answer = `HTTP ${response.status} ${response.statusText}`.trimEnd();
-    throw new Pth2tfjsError('io', `the server answered ${answer} for ${url}`, {
+    throw new Pth2tfjsError('io', `the server answered ${answer} for ${what}`, {
       hint: 'check the URL',
     });
   }
@@ -163,7 +165,7 @@ async function receive(
   const plain = !response.headers.has('content-encoding');
   const known = plain && Number.isSafeInteger(announced) ? announced : undefined;
   if (known !== undefined) counter.expectFirst(known);
-  return drain(body, url, counter, maxBytes, known);
+  return drain(body, what, counter, maxBytes, known);
 }
 
 /** All that a stream brings; it is called off when it is too much, or the signal says so. */
@@ -207,7 +209,10 @@ export function pathOf(location: string): string | undefined {
   try {
     return url.fileURLToPath(location);
   } catch (cause) {
-    throw new Pth2tfjsError('io', `${location} cannot be read`, { cause, hint: 'check the URL' });
+    throw new Pth2tfjsError('io', `${withoutSecrets(location)} cannot be read`, {
+      cause,
+      hint: 'check the URL',
+    });
   }
 }
 

@@ -20,6 +20,20 @@ export function isCounter(key: string): boolean {
   return COUNTERS.test(key);
 }
 
+/** What `Module.get_extra_state` gives, under PyTorch's name for it. Source: torch/nn/modules/module.py. */
+export function isExtraState(key: string): boolean {
+  return /(^|\.)_extra_state$/.test(key);
+}
+
+/** Only a class of the user's own has any, whose code is not in the file. */
+export function extraStateWarning(keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const rest = keys.length > SHOWN ? `, and ${keys.length - SHOWN} more` : '';
+  return [
+    `the state dict holds what PyTorch calls extra state (${keys.slice(0, SHOWN).join(', ')}${rest}), which a module of another class than torchvision's has written; it was set aside, and if that module computes with it, these are not its logits`,
+  ];
+}
+
 /** A tensor of a dict that is not the network's. */
 export type Leftover = readonly [key: string, tensor: TensorView];
 

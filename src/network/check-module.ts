@@ -1,6 +1,7 @@
 import { asModule, moduleAt, type PickledModule } from '../checkpoint/module.js';
 import { Pth2tfjsError } from '../errors.js';
 import { type Module, namedModules } from './module.js';
+import type { Network } from './network.js';
 
 /**
  * What a pickled module says of itself beyond its tensors, against the network: a stride or an epsilon of
@@ -46,7 +47,7 @@ const OTHER_ENDINGS: Readonly<Record<string, readonly string[]>> = { BatchNorm2d
 const OTHER_KINDS = /(Adaptive|Fractional)$/;
 
 /** Whether hooks hang on a module or on one in it, which may change what it computes. */
-export function hasHooks(network: PickledModule, seen = new Set<unknown>()): boolean {
+function hasHooks(network: PickledModule, seen = new Set<unknown>()): boolean {
   const here = ['_forward_hooks', '_forward_pre_hooks'].some((name) => {
     const hooks = network.attributes.get(name);
     return hooks instanceof Map && hooks.size > 0;
@@ -57,6 +58,53 @@ export function hasHooks(network: PickledModule, seen = new Set<unknown>()): boo
     seen.add(child);
     return module !== undefined && hasHooks(module, seen);
   });
+}
+
+/** What a class, whose code is not in the file, may do otherwise. */
+export function moduleWarnings(
+  module: PickledModule,
+  { name, pickledAs }: Pick<Network, 'name' | 'pickledAs'>,
+): string[] {
+  const { type } = module;
+  const warnings: string[] = [];
+  if (type.startsWith('torch.fx.')) {
+    warnings.push(
+      `the module was traced by torch.fx: the file carries Python source, which was not run and would be in Python; it is taken to compute what ${name} computes`,
+    );
+  } else if (!pickledAs.test(type)) {
+    warnings.push(
+      `the module is a ${type}, whose code is not in the file; it is taken to compute what torchvision's ${name} computes`,
+    );
+  }
+  const others = unknownModules(module);
+  if (others.length > 0 && warnings.length === 0) {
+    warnings.push(
+      `in the module ${others[0]}${others.length > 1 ? `, and ${others.length - 1} more` : ''}, whose code is not in the file; it is taken to compute what torch.nn's does`,
+    );
+  }
+  if (hasHooks(module)) {
+    warnings.push(
+      'forward hooks hang on the module, which were not run; they may change its logits',
+    );
+  }
+  return warnings;
+}
+
+/** The modules in a network whose classes are neither torch's nor torchvision's, in words. */
+function unknownModules(network: PickledModule): string[] {
+  const seen = new Set<unknown>();
+  const visit = (module: PickledModule, prefix: string): string[] =>
+    [...module.modules].flatMap(([name, child]) => {
+      const inner = seen.has(child) ? undefined : asModule(child);
+      seen.add(child);
+      if (inner === undefined) return [];
+      const path = `${prefix}${String(name)}`;
+      const unknown = /^(torch|torchvision)\./.test(inner.type)
+        ? []
+        : [`${path} is a ${inner.type}`];
+      return [...unknown, ...visit(inner, `${path}.`)];
+    });
+  return visit(network, '');
 }
 
 function differs(name: string, path: string, how: string): Pth2tfjsError {

@@ -4,8 +4,16 @@ import type { StateDict, TensorView } from '../checkpoint/tensor.js';
 import { Pth2tfjsError } from '../errors.js';
 import { cure, severalLayers } from './advice.js';
 import { nameAlteration } from './alterations.js';
-import { type Beside, isCounter, judgeBeside, type Leftover, sortLeftovers } from './beside.js';
-import { checkModule, hasHooks } from './check-module.js';
+import {
+  type Beside,
+  extraStateWarning,
+  isCounter,
+  isExtraState,
+  judgeBeside,
+  type Leftover,
+  sortLeftovers,
+} from './beside.js';
+import { checkModule, moduleWarnings } from './check-module.js';
 import {
   type Anatomy,
   anatomyOf,
@@ -122,13 +130,14 @@ class Fitting<Variant extends object> {
     const expected = new Map([...this.all].filter(([key]) => auxLogits || !this.isAux(key)));
     const { fullName = '.', chosen = false, outside = [], otherKeys = [] } = origin;
     const extra = [...stateDict].filter(
-      ([key]) => !expected.has(key) && !this.isAux(key) && !isCounter(key),
+      ([key]) => !expected.has(key) && !this.isAux(key) && !isCounter(key) && !isExtraState(key),
     );
     const numClasses = this.classesOf(anatomy.classifier);
     const { features } = anatomy;
-    const beside = sortLeftovers([...extra, ...outside], { numClasses, features });
+    const around = [...outside].filter(([key]) => !isExtraState(key));
+    const beside = sortLeftovers([...extra, ...around], { numClasses, features });
     this.checkFit(expected, this.unexpected(extra, beside, chosen));
-    const ignored = [...otherKeys, ...beside.ignored];
+    const ignored = [...otherKeys.filter((key) => !isExtraState(key)), ...beside.ignored];
     const judged = judgeBeside({ ...beside, ignored }, { fullName, chosen });
     if (origin.module !== undefined) checkModule(origin.module, this.root, anatomy.auxiliary);
     const [first = 0, second = 0] = anatomy.auxiliaryClassifiers.map((path) =>
@@ -144,7 +153,11 @@ class Fitting<Variant extends object> {
         (key) => expected.get(key)?.ignored ?? !expected.has(key),
       ),
       notes: [...asideNotes(origin, auxProblem), ...judged.notes],
-      warnings: [...judged.warnings, ...moduleWarnings(this.network, origin)],
+      warnings: [
+        ...judged.warnings,
+        ...extraStateWarning(extraState(stateDict, origin)),
+        ...(origin.module === undefined ? [] : moduleWarnings(origin.module, this.network)),
+      ],
     };
   }
 
@@ -262,26 +275,11 @@ function asideNotes({ rivals = [] }: Origin, auxProblem: string | undefined): st
   ];
 }
 
-/** What a class, whose code is not in the file, may do otherwise. */
-function moduleWarnings({ name, pickledAs }: Network, { module }: Origin): string[] {
-  if (module === undefined) return [];
-  const { type } = module;
-  const warnings: string[] = [];
-  if (type.startsWith('torch.fx.')) {
-    warnings.push(
-      `the module was traced by torch.fx: the file carries Python source, which was not run and would be in Python; it is taken to compute what ${name} computes`,
-    );
-  } else if (!pickledAs.test(type)) {
-    warnings.push(
-      `the module is a ${type}, whose code is not in the file; it is taken to compute what torchvision's ${name} computes`,
-    );
-  }
-  if (hasHooks(module)) {
-    warnings.push(
-      'forward hooks hang on the module, which were not run; they may change its logits',
-    );
-  }
-  return warnings;
+/** Outside of a network that was named, it is another's. */
+function extraState(stateDict: StateDict, origin: Origin): string[] {
+  const { otherKeys = [], outside = new Map(), chosen = false } = origin;
+  const keys = [...stateDict.keys(), ...otherKeys, ...(chosen ? [] : outside.keys())];
+  return [...new Set(keys.filter(isExtraState))];
 }
 
 function findMismatches(stateDict: StateDict, expected: ReadonlyMap<string, Expected>): Mismatch[] {

@@ -88,7 +88,8 @@ function toFloat16(values: Float32Array): Quantized {
   return { bytes, spec: { dtype: 'float16' } };
 }
 
-function fromHalf(half: number): number {
+/** The number that half precision's sixteen bits stand for. */
+export function fromHalf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >>> 10) & 0x1f;
   const mantissa = half & 0x3ff;

@@ -1,20 +1,39 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate } from '../bytes.js';
-import { faultWarnings, findFaults } from '../weight-faults.js';
+import { faultWarnings, findFaults, type WeightFaults } from '../weight-faults.js';
 import type { NamedBytes } from './artifacts.js';
 import { readWeight } from './editable-model.js';
 import { checkWeights, readFiles } from './load.js';
+import { COPY_AGAIN, describeSpoilt, findSpoiltShards, weightsIn } from './spoilt-shards.js';
 import { storedBytes } from './stored-bytes.js';
 
 /**
- * What a user should know of a model's weights, one sentence each: those that are no numbers, infinite or
- * zeros alone, by name.
+ * What a user should know of a model's weights, one sentence each: files that are zeros alone or big-endian,
+ * and weights that are no numbers, infinite or zeros alone, by name.
  * @throws Pth2tfjsError `model` when files are missing, short or something else
  */
 export async function weightWarnings(files: readonly NamedBytes[]): Promise<string[]> {
   await checkWeights(files);
   const { specs, data } = readFiles(files);
-  return faultWarnings(findFaults(readAll(specs, data)));
+  const faults = findFaults(readAll(specs, data));
+  const spoilt = faults.allZero ? [] : findSpoiltShards(files);
+  const inside = weightsIn(files, new Set(spoilt.map(({ name }) => name)));
+  return [
+    ...spoilt.map((each) => `${describeSpoilt(each)}; ${COPY_AGAIN}`),
+    // What a whole file is spoilt by needs no list of its tensors.
+    ...faultWarnings(without(faults, inside)),
+  ];
+}
+
+function without(faults: WeightFaults, names: ReadonlySet<string>): WeightFaults {
+  const others = (all: readonly string[]) => all.filter((name) => !names.has(name));
+  const { nonFinite, negative, zero } = faults;
+  return {
+    ...faults,
+    nonFinite: others(nonFinite),
+    negative: others(negative),
+    zero: others(zero),
+  };
 }
 
 /** The same of what a handler of TensorFlow.js loads. */

@@ -1,5 +1,6 @@
 import { describeForeign } from '../checkpoint/sniff.js';
 import type { NamedBytes } from './artifacts.js';
+import { isText } from './is-text.js';
 
 /** What is wrong with a model's weight files, and what to do about it. */
 export interface WrongShard {
@@ -42,11 +43,6 @@ function findForeign(shards: readonly NamedBytes[]): WrongShard | null {
     return { message: `the weight file ${name} is ${foreign[0]}`, hint: hintFor(foreign[1]) };
   }
   return null;
-}
-
-/** Weights hold bytes that no text has, nearly always within the first few. */
-function isText(bytes: Uint8Array): boolean {
-  return bytes.length > 0 && bytes.subarray(0, 64).every((byte) => byte >= 9 && byte < 127);
 }
 
 /** Advice about checkpoints is none about weight files. */

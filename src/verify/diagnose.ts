@@ -10,6 +10,7 @@ import { branchOrders } from './causes/branch-orders.js';
 import { asGraph } from './causes/graph.js';
 import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
+import { otherCheckpoint } from './causes/other-checkpoint.js';
 import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
@@ -18,13 +19,14 @@ import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
 import { modelLayers, torchLayers } from './causes/topology.js';
 import { trainingMode } from './causes/training.js';
+import { weightFiles } from './causes/weight-files.js';
 import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
 import { type Graph, openGraph } from './graph.js';
 import type { BackendResult, VerifyOptions } from './index.js';
 import { Laboratory } from './laboratory.js';
-import { readWeights } from './read-weights.js';
+import { readOtherWeights, readWeights } from './read-weights.js';
 import { defaultRtol, rtolThatPasses } from './tolerance.js';
 
 /** A failed parity check, and what is known about it. */
@@ -98,13 +100,15 @@ async function search(failure: Failure, graph: Graph | undefined): Promise<Diagn
 
 async function interrogate(
   lab: Laboratory,
-  { failing, options }: Failure,
+  { files, failing, options, provenance }: Failure,
   graph: Graph | undefined,
 ): Promise<Diagnosis> {
   const attempts: Attempt[] = [];
   const before = worstError(failing);
   const first = graph === undefined ? asItIs(failing) : asGraph(failing, graph);
-  for (const lineup of [first, ...LINEUPS]) {
+  const whole = weightFiles(graph?.files ?? files);
+  const other = otherCheckpoint(await readOtherWeights(options.checkpoint, provenance), files);
+  for (const lineup of [first, whole, other, ...LINEUPS]) {
     for (const suspect of lineup(lab)) {
       options.onProgress?.({
         backend: failing.backend.name,

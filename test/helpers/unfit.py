@@ -44,6 +44,29 @@ class Custom(torchvision.models.GoogLeNet):
     """A class of the user's own, whose forward may do anything."""
 
 
+class Remembering(torchvision.models.GoogLeNet):
+    """Has PyTorch's extra state, which may be anything."""
+
+    def get_extra_state(self):
+        return {"temperature": 2.0}
+
+    def set_extra_state(self, state):
+        self.temperature = state["temperature"]
+
+
+class ScaledConv2d(nn.Conv2d):
+    """One whose extra state is a tensor, and changes what it gives."""
+
+    def forward(self, x):
+        return super().forward(x) * self.get_extra_state()
+
+    def get_extra_state(self):
+        return torch.tensor(2.0)
+
+    def set_extra_state(self, state):
+        pass
+
+
 def hook(module, inputs, output):
     return output
 
@@ -80,6 +103,18 @@ def floor_pool():
 def custom():
     model = network()
     model.__class__ = Custom
+    return model
+
+
+def remembering():
+    model = network()
+    model.__class__ = Remembering
+    return model
+
+
+def scaled():
+    model = network()
+    model.conv2.conv.__class__ = ScaledConv2d
     return model
 
 
@@ -152,6 +187,9 @@ CASES = {
     "normalising-wrapper": lambda: Wrapper(model=network(), mean=torch.zeros(3, 1, 1), std=torch.ones(3, 1, 1)).state_dict(),
     "normalising-flat": lambda: with_entry("mean", torch.zeros(3)),
     "neck": lambda: Wrapper(model=network(), neck=nn.Conv2d(3, 3, 3)).state_dict(),
+    "extra-state": remembering,
+    "extra-state-tensor": scaled,
+    "extra-state-of-wrapper": lambda: {**{"model." + k: v for k, v in remembering().state_dict().items()}, "_extra_state": b"x"},
     "further-module": lambda: network(attention=nn.Conv2d(64, 64, 3)),
     "collision": lambda: {**network().state_dict(), "conv1._orig_mod.conv.weight": torch.zeros(1)},
     "collision-of-wrappers": lambda: {**{"module." + k: v for k, v in network().state_dict().items()}, "fc.bias": torch.zeros(10)},
@@ -181,6 +219,7 @@ MODULES = {
     "module-pool": pool,
     "module-floor-pool": floor_pool,
     "module-custom": custom,
+    "module-scaled": scaled,
     "module-hooked": hooked,
     "module-traced": traced,
     "module-other": lambda: torchvision.models.resnet18(weights=None),

@@ -3,6 +3,8 @@ import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
 import { batchNormWith } from '../../googlenet/weights.js';
 import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
+import { isKernel } from '../../weight-faults.js';
+import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
 import { showEpsilon } from './batch-norm.js';
@@ -21,6 +23,7 @@ export function explainChange(
     asRounding(lab, right) ??
     asEpsilon(lab, reference, names) ??
     asExchange(lab, reference, names) ??
+    asAnother(lab, reference, names) ??
     asCorruption(names, reference.weights.size);
   return {
     description: "the checkpoint's own weights",
@@ -145,6 +148,37 @@ function asExchange(
     );
   if (!is(a, b) || !is(b, a)) return undefined;
   return { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` };
+}
+
+/** From here on weights have not been rounded, nor trained on by a few steps. */
+const LITTLE = 0.1;
+
+/** Every kernel differs: by how much tells whether they are another checkpoint's. */
+function asAnother(
+  { model }: Laboratory,
+  reference: EditableModel,
+  names: readonly string[],
+): Story | undefined {
+  const kernels = [...reference.weights.keys()].filter(isKernel);
+  if (!kernels.every((name) => names.includes(name))) return undefined;
+  const errors = kernels.map((name) => {
+    const [right, found] = [reference, model].map((each) => each.weights.get(name)?.data);
+    return measureErrors(right as Float32Array, found as Float32Array).relativeError;
+  });
+  const all = counted(kernels.length, 'kernel');
+  const most = Math.max(...errors);
+  if (most < LITTLE) {
+    return {
+      id: 'weights-differ',
+      summary: `all of the model's ${all} are close to the checkpoint's and not the same, off by ${most.toPrecision(2)} of their size at most: they were rounded, or trained on for a little`,
+      cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
+    };
+  }
+  return {
+    id: 'weights-differ',
+    summary: `none of the model's ${all} is the checkpoint's: it was made of another checkpoint, or all were changed since`,
+    cure: 'Convert this checkpoint, or pass the one that belongs to this model.',
+  };
 }
 
 function asCorruption(names: readonly string[], total: number): Story {
