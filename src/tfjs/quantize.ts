@@ -28,13 +28,21 @@ export interface Quantized {
  */
 export function quantize(name: string, values: Float32Array, dtype: Quantization): Quantized {
   const limit = dtype === 'float16' ? MOST_FLOAT16 : Infinity;
-  const bad = values.find((value) => !(Math.abs(value) < limit));
+  const bad = firstBeyond(values, limit);
   if (bad !== undefined) {
     throw new Pth2tfjsError('unsupported', `${name} holds ${bad}, which ${dtype} cannot store`, {
       hint: 'convert without --quantize',
     });
   }
   return dtype === 'float16' ? toFloat16(values) : toIntegers(values, dtype);
+}
+
+/** Here and below, loops: over millions of values the methods of arrays take several times as long. */
+function firstBeyond(values: Float32Array, limit: number): number | undefined {
+  for (let i = 0; i < values.length; i++) {
+    if (!(Math.abs(values[i] as number) < limit)) return values[i];
+  }
+  return undefined;
 }
 
 /**
@@ -68,8 +76,12 @@ function toIntegers(values: Float32Array, dtype: 'uint8' | 'uint16'): Quantized 
 
 /** Scale and least value of finite values; where both signs occur, zero falls on a whole number. */
 function rangeOf(values: Float32Array, top: number): { scale: number; min: number } {
-  const least = values.reduce((a, b) => Math.min(a, b), Infinity);
-  const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  let [least, most] = [Infinity, -Infinity];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
   if (values.length === 0 || least === most) return { scale: 1, min: values[0] ?? 0 };
   if (least >= 0 || most <= 0) return { scale: (most - least) / top, min: least };
   const zero = Math.min(top - 1, Math.max(1, Math.round((-least / (most - least)) * top)));
