@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import {
   type Checkpoint,
+  type ConvertOptions,
   contiguousBytes,
   convertCheckpoint,
   exportCheckpoint,
@@ -12,7 +13,7 @@ import {
   type StateDict,
   stateDictMetadata,
 } from '../src/index.js';
-import { BUNDLED, CHECKPOINT, convertBundled } from './helpers/bundled.js';
+import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { findPython, runPython } from './helpers/python.js';
@@ -116,15 +117,20 @@ describe.skipIf(python === undefined)('in PyTorch', () => {
   );
 });
 
+async function writeModel(path: string, options: ConvertOptions): Promise<void> {
+  const { files } = await convertBundled({ transformInput: false, ...options });
+  mkdirSync(path);
+  for (const { name, bytes } of files) writeFileSync(join(path, name), bytes);
+}
+
 describe('the command', () => {
   const trainable = join(folder, 'trainable');
   const out = (name: string) => join(folder, name);
 
   beforeAll(async () => {
-    const options = ['--no-transform-input', '--quiet'];
-    await pth2tfjs('convert', CHECKPOINT, trainable, '--trainable', ...options);
-    await pth2tfjs('convert', CHECKPOINT, out('folded'), ...options);
-    await pth2tfjs('convert', CHECKPOINT, out('graph'), '--format', 'graph', ...options);
+    await writeModel(trainable, { trainable: true });
+    await writeModel(out('folded'), {});
+    await writeModel(out('graph'), { format: 'graph' });
     writeFileSync(out('file'), '');
     mkdirSync(out('empty'));
     mkdirSync(out('torn'));
@@ -230,7 +236,7 @@ describe('what is no trainable GoogLeNet is refused', () => {
   ];
 
   test.each(edits)('%s', async (_, edit, message) => {
-    const { files } = await convertBundled({ trainable: true });
+    const { files } = await convertBundled({ trainable: true, transformInput: false });
     expect(() => exportCheckpoint(edited(files, edit))).toThrow(message);
     expect(() => exportCheckpoint(edited(files, edit))).toThrow(
       expect.objectContaining({ code: 'model' }),
