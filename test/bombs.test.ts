@@ -39,8 +39,12 @@ interface Run {
 
 const CHILD = `
   import { readFileSync } from 'node:fs';
-  const { readCheckpoint, listTensors, findStateDicts, NETWORK_KEYS, toFloat32, isPth2tfjsError } =
-    await import(process.argv[1]);
+  const load = (name) => import(process.argv[1] + name + '.js');
+  const { readCheckpoint } = await load('checkpoint/index');
+  const { listTensors, findStateDicts } = await load('checkpoint/state-dict');
+  const { toFloat32 } = await load('checkpoint/float32');
+  const { NETWORK_KEYS } = await load('googlenet/mapping');
+  const { isPth2tfjsError } = await load('errors');
   let outcome;
   try {
     const { value } = await readCheckpoint(readFileSync(process.argv[2]));
@@ -65,8 +69,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function readApart(bytes: Uint8Array, milliseconds: number): Promise<Run> {
   const file = join(folder, `${createHash('sha256').update(bytes).digest('hex')}.pth`);
   writeFileSync(file, bytes);
-  const entry = new URL('../dist/src/index.js', import.meta.url).href;
-  const args = ['--max-old-space-size=1024', '--input-type=module', '-e', CHILD, entry, file];
+  const modules = new URL('../dist/src/', import.meta.url).href;
+  const args = ['--max-old-space-size=1024', '--input-type=module', '-e', CHILD, modules, file];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { timeout: milliseconds }, (error, stdout) => {
       if (stdout !== '') resolve(JSON.parse(stdout));

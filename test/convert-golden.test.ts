@@ -136,7 +136,7 @@ describe('before anything is written or run', () => {
     expect(beside()).toEqual([]);
   });
 
-  test('images that the network cannot take are no matter of the size', async () => {
+  test('images that the network cannot take are no matter of the size', SLOW, async () => {
     const golden = await plainGolden('8.pth', 8, 1000);
     expectFailure(await convert('--golden', golden), 2, /images of 8x8.*15 pixels or more/);
   });

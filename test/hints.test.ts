@@ -96,17 +96,17 @@ describe('convert', () => {
         option as string,
       ],
     },
+  };
+  beforeAll(() => writeFileSync(at('googlenet-0badc0de.pth'), BUNDLED));
+  test.each(Object.entries(QUICK))('%s', async (_, advice) => take(advice));
+
+  const THOROUGH: Readonly<Record<string, Advice>> = {
     help: {
       call: ['convert', CHECKPOINT],
       status: 2,
       says: /see pth2tfjs (convert) (--help)/,
       next: ([, ...args]) => args,
     },
-  };
-  beforeAll(() => writeFileSync(at('googlenet-0badc0de.pth'), BUNDLED));
-  test.each(Object.entries(QUICK))('%s', async (_, advice) => take(advice));
-
-  const THOROUGH: Readonly<Record<string, Advice>> = {
     'a folder that is not empty': {
       given: [['convert', CHECKPOINT, at('full')]],
       call: ['convert', CHECKPOINT, at('full')],
