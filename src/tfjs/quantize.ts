@@ -51,13 +51,14 @@ function firstBeyond(values: Float32Array, limit: number): number | undefined {
  */
 export function dequantize(bytes: Uint8Array, spec: QuantizationSpec): Float32Array {
   const { dtype, scale = 1, min = 0 } = spec;
-  const value = (q: number) => q * scale + min;
-  if (dtype === 'uint8') return Float32Array.from(bytes, value);
+  const size = dtype === 'uint8' ? 1 : 2;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const read = dtype === 'float16' ? fromHalf : value;
-  return Float32Array.from({ length: bytes.length / 2 }, (_, i) =>
-    read(view.getUint16(i * 2, true)),
-  );
+  const values = new Float32Array(bytes.length / size);
+  for (let i = 0; i < values.length; i++) {
+    const q = size === 1 ? view.getUint8(i) : view.getUint16(i * 2, true);
+    values[i] = dtype === 'float16' ? fromHalf(q) : q * scale + min;
+  }
+  return values;
 }
 
 function toIntegers(values: Float32Array, dtype: 'uint8' | 'uint16'): Quantized {
