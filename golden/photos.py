@@ -2,8 +2,9 @@
 """Image files of several formats, and what torchvision's pipeline makes of them, for `classify`.
 
 `photos.py OUT` writes the images and photos.json: for each, the SHA-256 of the file and of the pixels that
-Pillow decodes (`convert("RGB")`), and the five classes that are most probable with the bundled checkpoint.
-`--seed N` draws others. The preprocessing is torchvision's own, `GoogLeNet_Weights.IMAGENET1K_V1.transforms()`.
+Pillow decodes (`convert("RGB")`), and the five classes that are most probable with the bundled checkpoint, at 224
+pixels and, for GPUs in software, at 64. `--seed N` draws others. The preprocessing is torchvision's own,
+`GoogLeNet_Weights.IMAGENET1K_V1.transforms()`.
 """
 
 import argparse
@@ -69,9 +70,15 @@ def save_all(generator, out):
 
 
 @torch.no_grad()
-def truth_of(path, model, transforms):
-    image = Image.open(path).convert("RGB")
+def top5_of(image, model, size):
+    """The short side is resized to 256 for a crop of 224, and in proportion for others, as by capture.py."""
+    transforms = GoogLeNet_Weights.IMAGENET1K_V1.transforms(crop_size=size, resize_size=round(size * 256 / 224))
     best = model(transforms(image)[None])[0].double().softmax(0).topk(5)
+    return [{"index": int(i), "probability": round(float(p), 7)} for p, i in zip(best.values, best.indices)]
+
+
+def truth_of(path, model):
+    image = Image.open(path).convert("RGB")
     digest = lambda data: hashlib.sha256(data).hexdigest()
     return {
         "file": path.name,
@@ -79,7 +86,8 @@ def truth_of(path, model, transforms):
         "pixels_sha256": digest(image.tobytes()),
         "width": image.width,
         "height": image.height,
-        "top5": [{"index": int(i), "probability": round(float(p), 7)} for p, i in zip(best.values, best.indices)],
+        "top5": top5_of(image, model, 224),
+        "top5_of_64": top5_of(image, model, 64),
     }
 
 
@@ -92,11 +100,10 @@ def main():
     save_all(numpy.random.default_rng(options.seed), options.out)
     state, _, _ = read_checkpoint(CHECKPOINT)
     model = build(state, False).eval()
-    transforms = GoogLeNet_Weights.IMAGENET1K_V1.transforms()
     paths = sorted(path for path in options.out.iterdir() if path.suffix != ".json")
     record = {
         "versions": {"pillow": PIL.__version__, "torch": torch.__version__, "torchvision": torchvision.__version__},
-        "photos": [truth_of(path, model, transforms) for path in paths],
+        "photos": [truth_of(path, model) for path in paths],
     }
     (options.out / "photos.json").write_text(json.dumps(record, indent=2) + "\n")
 

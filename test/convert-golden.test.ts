@@ -53,6 +53,8 @@ describe('a golden file that records the same checkpoint', () => {
     expect(run.stdout).toMatch(
       /^parity +‖Δ‖\/‖ref‖ \d\.\d\de-[56] from PyTorch's logits, within 5\.00e-5$/m,
     );
+    // What it would cost to store it in less.
+    expect(run.stdout).toMatch(/^float32 .*\nfloat16 .*\nuint16 .*\nuint8 .* \d of 2$/m);
     expect(beside()).toEqual(['out']);
     expect(metadata()).toMatchObject({
       transformInput: false,
@@ -126,21 +128,21 @@ describe('a golden file that records the same checkpoint', () => {
 
 describe('before anything is written or run', () => {
   test('another size is refused, with the option that fits it', async () => {
-    const golden = await plainGolden('96.pth', 96, 1000);
+    const golden = await plainGolden('32.pth', 32, 1000);
     expectFailure(
       await convert('--golden', golden),
       2,
-      /96\.pth: .*images of 96x96.*--image-size 96/,
+      /32\.pth: .*images of 32x32.*--image-size 32/,
     );
     expectFailure(await convert('--golden', small, '--image-size', '96'), 2, /--image-size 64/);
     expect(beside()).toEqual([]);
     // The hint brings it as far as the logits, which are made up.
-    const run = await convert('--golden', golden, '--image-size', '96', '--no-diagnose');
+    const run = await convert('--golden', golden, '--image-size', '32', '--no-diagnose');
     expectFailure(run, 1, /parity fails/);
     expect(beside()).toEqual([]);
   });
 
-  test('images that the network cannot take are no matter of the size', async () => {
+  test('images that the network cannot take are no matter of the size', SLOW, async () => {
     const golden = await plainGolden('8.pth', 8, 1000);
     expectFailure(await convert('--golden', golden), 2, /images of 8x8.*15 pixels or more/);
   });

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import {
   type Checkpoint,
+  type ConvertOptions,
   contiguousBytes,
   convertCheckpoint,
   exportCheckpoint,
@@ -12,7 +13,7 @@ import {
   type StateDict,
   stateDictMetadata,
 } from '../src/index.js';
-import { BUNDLED, CHECKPOINT, convertBundled } from './helpers/bundled.js';
+import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { findPython, runPython } from './helpers/python.js';
@@ -116,15 +117,20 @@ describe.skipIf(python === undefined)('in PyTorch', () => {
   );
 });
 
+async function writeModel(path: string, options: ConvertOptions): Promise<void> {
+  const { files } = await convertBundled({ transformInput: false, ...options });
+  mkdirSync(path);
+  for (const { name, bytes } of files) writeFileSync(join(path, name), bytes);
+}
+
 describe('the command', () => {
   const trainable = join(folder, 'trainable');
   const out = (name: string) => join(folder, name);
 
   beforeAll(async () => {
-    const options = ['--no-transform-input', '--quiet'];
-    await pth2tfjs('convert', CHECKPOINT, trainable, '--trainable', ...options);
-    await pth2tfjs('convert', CHECKPOINT, out('folded'), ...options);
-    await pth2tfjs('convert', CHECKPOINT, out('graph'), '--format', 'graph', ...options);
+    await writeModel(trainable, { trainable: true });
+    await writeModel(out('folded'), {});
+    await writeModel(out('graph'), { format: 'graph' });
     writeFileSync(out('file'), '');
     mkdirSync(out('empty'));
     mkdirSync(out('torn'));
@@ -159,18 +165,25 @@ describe('the command', () => {
     expect((await pth2tfjs('export', trainable, out('there.pth'), '--force')).status).toBe(0);
   });
 
-  it.each([
-    ['folded', /folded: .*BatchNorm folded.*--trainable.*--identity-bn/],
-    ['graph', /graph: .*is a graph.*--trainable/],
-    ['none', /no such file: .*none; check the spelling/],
-    ['file', /file is a file, not the folder of a model; /],
-    ['empty', /empty holds no model\.json; /],
-    ['torn', /torn: the folder lacks group1-shard\d+of13\.bin, which the model\.json names; /],
-  ])('refuses what cannot go back: %s', async (model, message) => {
-    const run = await pth2tfjs('export', out(model), out('no.pth'));
-    expectFailure(run, 2, message);
-    expect(existsSync(out('no.pth'))).toBe(false);
-  });
+  const REFUSED: readonly (readonly [model: string, message: RegExp, quick: boolean])[] = [
+    ['folded', /folded: .*BatchNorm folded.*--trainable.*--identity-bn/, true],
+    ['graph', /graph: .*is a graph.*--trainable/, true],
+    ['none', /no such file: .*none; check the spelling/, false],
+    ['file', /file is a file, not the folder of a model; /, false],
+    ['empty', /empty holds no model\.json; /, false],
+    [
+      'torn',
+      /torn: the folder lacks group1-shard\d+of13\.bin, which the model\.json names; /,
+      true,
+    ],
+  ];
+  for (const [model, message, quick] of REFUSED) {
+    it(`refuses what cannot go back: ${model}`, slowUnless(quick), async () => {
+      const run = await pth2tfjs('export', out(model), out('no.pth'));
+      expectFailure(run, 2, message);
+      expect(existsSync(out('no.pth'))).toBe(false);
+    });
+  }
 
   it('gives a folded model an identity BatchNorm', async () => {
     const run = await pth2tfjs('export', out('folded'), out('unfolded.pth'), '--identity-bn');
@@ -230,7 +243,7 @@ describe('what is no trainable GoogLeNet is refused', () => {
   ];
 
   test.each(edits)('%s', async (_, edit, message) => {
-    const { files } = await convertBundled({ trainable: true });
+    const { files } = await convertBundled({ trainable: true, transformInput: false });
     expect(() => exportCheckpoint(edited(files, edit))).toThrow(message);
     expect(() => exportCheckpoint(edited(files, edit))).toThrow(
       expect.objectContaining({ code: 'model' }),

@@ -3,8 +3,6 @@
  * says of each is judged by its words: any true name counts, whichever it is; to blame what is in order is worse
  * than to say nothing, and must not happen. Sound pairs of many kinds must pass.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   convertCheckpoint,
@@ -23,6 +21,7 @@ import { isVisible, judge, type Outcome, scoreOf } from './helpers/fault-further
 import { SOUND_PAIRS } from './helpers/fault-further-sound.js';
 import type { Further, Ground, Planted } from './helpers/fault-further-types.js';
 import { FURTHER_WEIGHTS, LOWEST_BIT } from './helpers/fault-further-weights.js';
+import { madeFiles, type ReadFile } from './helpers/made-files.js';
 import { findPython, runPython } from './helpers/python.js';
 import { drawSeed } from './helpers/seed.js';
 import { slowUnless } from './helpers/tiers.js';
@@ -62,10 +61,14 @@ describeWithPython('the validator, with a further fault planted', () => {
   let ground: Ground;
 
   beforeAll(async () => {
-    const needs = [...PLANTED, ...SOUND].flatMap(({ needs: each }) => each);
-    const options = ['--seed', String(seed), '--out', folder, ...new Set(needs)];
-    await runPython(python as string, 'test/helpers/fault-further.py', ...options);
-    ground = await readGround(folder);
+    const options = ['--seed', String(seed), '--out', folder];
+    const make = (wanted: (name: string) => boolean) => {
+      const asked = [...PLANTED, ...SOUND].filter(({ name }) => wanted(name));
+      const needs = new Set(asked.flatMap(({ needs: each }) => each));
+      return runPython(python as string, 'test/helpers/fault-further.py', ...options, ...needs);
+    };
+    await make((name) => QUICK.includes(name));
+    ground = await readGround(madeFiles(folder, () => make(() => true)));
   });
 
   afterAll(() => {
@@ -128,8 +131,7 @@ function verify({ files, golden, checkpoint: own }: Planted, ground: Ground) {
   return verifyModel(files, golden, checkpoint === null ? {} : { checkpoint });
 }
 
-async function readGround(folder: string): Promise<Ground> {
-  const file = (name: string) => readFile(join(folder, name));
+async function readGround(file: ReadFile): Promise<Ground> {
   const spoilt = async (name: string) => readGolden(await file(`${name}.golden.pth`));
   const checkpoint = await file('base.pth');
   const pair = async (golden: string, transformInput: boolean) => {

@@ -3,8 +3,6 @@
  * It must catch all of them, and call by their names those that it has a name for. The faults share
  * no code with the causes that it looks for.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   convertCheckpoint,
@@ -27,6 +25,7 @@ import {
   type Sound,
   soundFolding,
 } from './helpers/faults.js';
+import { madeFiles, type ReadFile } from './helpers/made-files.js';
 import { findPython, runPython } from './helpers/python.js';
 import { drawSeed } from './helpers/seed.js';
 import { slowUnless } from './helpers/tiers.js';
@@ -52,6 +51,9 @@ const QUICK: readonly string[] = [
   "BatchNorm with PyTorch's epsilon",
   'PyTorch was given raw pixels',
 ];
+
+/** What these need of fault-checkpoints.py. */
+const QUICK_GOLDENS = ['given-pixels'];
 
 const seed = drawSeed('fault-checkpoints.py', TRIED);
 const python = await findPython('the validator against planted faults');
@@ -168,8 +170,10 @@ describeWithPython('the validator, with a fault planted', () => {
 
   beforeAll(async () => {
     const options = ['--seed', String(seed), '--out', folder];
-    await runPython(python as string, 'test/helpers/fault-checkpoints.py', ...options);
-    sound = await readSound(folder);
+    const make = (...names: readonly string[]) =>
+      runPython(python as string, 'test/helpers/fault-checkpoints.py', ...options, ...names);
+    await make(...QUICK_GOLDENS);
+    sound = await readSound(madeFiles(folder, make));
   });
 
   afterAll(() => {
@@ -235,10 +239,10 @@ function expectSound({ passed, diagnosis, results: [result] }: Verification): vo
   expect(result?.layers?.unmatched).toEqual([]);
 }
 
-async function readSound(folder: string): Promise<Sound> {
-  const checkpoint = await readFile(join(folder, 'base.pth'));
+async function readSound(file: ReadFile): Promise<Sound> {
+  const checkpoint = await file('base.pth');
   const spoilt = async (name: string): Promise<Golden> =>
-    readGolden(await readFile(join(folder, `${name}.golden.pth`)));
+    readGolden(await file(`${name}.golden.pth`));
   const pair = async (golden: string, transformInput: boolean): Promise<Pair> => {
     const { files } = await convertCheckpoint(checkpoint, { imageSize: 64, transformInput });
     return { files, golden: await spoilt(golden) };

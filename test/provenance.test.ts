@@ -135,7 +135,7 @@ describe.each(KINDS)('of %s', (_, options) => {
     }
   });
 
-  const tier = slowUnless(options.trainable === true);
+  const tier = slowUnless(options.format === 'graph');
   test('of whatever else, loading, inspecting and verifying end well or say so', tier, async () => {
     let refused = 0;
     let taken = 0;

@@ -285,10 +285,20 @@ describe('JUnit', () => {
   });
 });
 
+/** The page of a verification, made and parsed once: those of many images take long. */
+const pages = new Map<Verification, ReturnType<typeof parseHTML> & { readonly html: string }>();
+function pageOf(made: Verification) {
+  const known = pages.get(made);
+  if (known !== undefined) return known;
+  const html = formatReport(made, 'html');
+  const page = { html, ...parseHTML(html) };
+  pages.set(made, page);
+  return page;
+}
+
 describe('HTML', () => {
   test.each(ALL)('%s: is a whole, valid page that needs nothing else', (_, made) => {
-    const html = formatReport(made, 'html');
-    const { errors, elements } = parseHTML(html);
+    const { html, errors, elements } = pageOf(made);
     expect(errors).toEqual([]);
     const tags = new Set(elements.map(({ tag }) => tag));
     for (const tag of ['script', 'link', 'img', 'iframe', 'object', 'a', 'base', 'form', 'use']) {
@@ -301,7 +311,7 @@ describe('HTML', () => {
   });
 
   test.each(ALL)('%s: can be read without seeing it', (_, made) => {
-    const { elements } = parseHTML(formatReport(made, 'html'));
+    const { elements } = pageOf(made);
     const of = (tag: string) => elements.filter((element) => element.tag === tag);
     expect(of('html')[0]?.attributes.get('lang')).toBe('en');
     expect(of('title')[0]?.text).toMatch(made.passed ? /^PASS/ : /^FAIL/);
@@ -320,7 +330,7 @@ describe('HTML', () => {
   });
 
   test('says the verdict, the cause and the first jump in words', () => {
-    const { elements } = parseHTML(formatReport(FAILING, 'html'));
+    const { elements } = pageOf(FAILING);
     const main = elements.find(({ tag }) => tag === 'main')?.text ?? '';
     expect(main).toContain('✗ FAIL');
     expect(main).toContain('transform_input was on in PyTorch.');
@@ -330,14 +340,14 @@ describe('HTML', () => {
   });
 
   test('shows the logits of both sides', () => {
-    const { elements } = parseHTML(formatReport(FAILING, 'html'));
+    const { elements } = pageOf(FAILING);
     const tables = elements.filter(({ tag }) => tag === 'table').map(({ text }) => text);
     // Image 1: PyTorch's 8 at class 3 became 7 on wasm, and stayed on webgpu.
     expect(tables.filter((text) => text.includes('38.0000037.0000038.00000'))).toHaveLength(1);
   });
 
   test('draws each layer where a logarithmic scale has it', () => {
-    const { elements } = parseHTML(formatReport(FAILING, 'html'));
+    const { elements } = pageOf(FAILING);
     const heights = markers(elements);
     const decade = (heights.get('conv1') as number) - (heights.get('maxpool1') as number);
     expect(decade).toBeGreaterThan(5);
@@ -364,7 +374,7 @@ describe('HTML', () => {
 
   test('draws a logit of a failing image as a cross, others as dots, and not too many', () => {
     const drawn = (made: Verification, name: string) =>
-      parseHTML(formatReport(made, 'html'))
+      pageOf(made)
         .elements.filter(({ attributes }) => attributes.get('class') === name)
         .map(({ attributes }) => (attributes.get('d') ?? '').split('M').length - 1);
     // A square and a strip on each of two backends; 4 classes an image, 1 of 3 images fails on wasm.
@@ -375,7 +385,7 @@ describe('HTML', () => {
   });
 
   test('keeps hostile names as text', () => {
-    const { elements } = parseHTML(formatReport(HOSTILE_NAMES, 'html'));
+    const { elements } = pageOf(HOSTILE_NAMES);
     const title = elements.find(({ tag }) => tag === 'title')?.text;
     const name = printable(HOSTILE);
     expect(title).toBe(`FAIL: ${name} against ${name}`);

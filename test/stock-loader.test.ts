@@ -9,6 +9,7 @@ import { compareLogits, DEFAULT_RTOL, type Golden, readGolden } from '../src/ind
 import { bundledConvolutions, convertBundled } from './helpers/bundled.js';
 import { GOLDEN } from './helpers/cli.js';
 import { channelsLast, type StockReport, startStockLoader } from './helpers/stock.js';
+import { slowUnless } from './helpers/tiers.js';
 
 const runStockLoader = startStockLoader();
 
@@ -24,11 +25,20 @@ const STANDARD_LAYERS = [
   'Dense',
 ];
 
-describe.each([
-  ['googlenet.golden.pth.gz', false],
-  ['googlenet.transform_input.golden.pth.gz', true],
-  ['googlenet.231.golden.pth.gz', false],
-])('tf.loadLayersModel, against %s', (name, transformInput) => {
+/** Golden files, whether transform_input was on, and whether the quick tier has them. */
+const GOLDENS = [
+  ['googlenet.golden.pth.gz', false, false],
+  ['googlenet.transform_input.golden.pth.gz', true, true],
+  ['googlenet.231.golden.pth.gz', false, true],
+] as const;
+
+for (const [name, transformInput, quick] of GOLDENS) {
+  describe(`tf.loadLayersModel, against ${name}`, slowUnless(quick), () => {
+    testStock(name, transformInput);
+  });
+}
+
+function testStock(name: string, transformInput: boolean): void {
   let golden: Golden;
   let report: StockReport;
 
@@ -59,4 +69,4 @@ describe.each([
     expect(STANDARD_LAYERS).toEqual(expect.arrayContaining([...types]));
     expect(types.has('DepthwiseConv2D')).toBe(transformInput);
   });
-});
+}

@@ -30,17 +30,22 @@ export function toHalf(word: number): number {
   const sign = (word >>> 16) & 0x8000;
   const exponent = ((word >>> 23) & 0xff) - 127;
   if (exponent === 128) return sign | 0x7c00 | ((word & 0x7fffff) === 0 ? 0 : 0x200);
+  if (exponent >= -14) return sign | Math.min(0x7c00, normalHalf(word & 0x7fffffff));
   // Subnormal halves lose a bit for each step below the least normal exponent.
-  const dropped = 13 + Math.max(0, -14 - exponent);
+  const dropped = -1 - exponent;
   if (dropped > 24) return sign;
   const mantissa = (word & 0x7fffff) | 0x800000;
   const kept = mantissa >>> dropped;
   const rest = mantissa - kept * 2 ** dropped;
   const half = 2 ** (dropped - 1);
   const up = rest > half || (rest === half && kept % 2 === 1) ? 1 : 0;
-  // The leading bit of `kept` counts one exponent; a carry counts another, as it should.
-  const base = exponent < -14 ? 0 : (exponent + 14) << 10;
-  return sign | Math.min(0x7c00, base + kept + up);
+  return sign | (kept + up);
+}
+
+/** Where no bits are lost but the lowest 13; a carry counts one exponent, as it should. */
+function normalHalf(magnitude: number): number {
+  const odd = (magnitude >>> 13) & 1;
+  return (magnitude - (112 << 23) + 0xfff + odd) >>> 13;
 }
 
 function toBfloat16(word: number): number {

@@ -17,13 +17,10 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32, gunzipSync } from 'node:zlib';
 import type { TestProject } from 'vitest/node';
-import { decodeImage } from '../../cli/decode-image.js';
-import { type ConvertOptions, convertCheckpoint, type NamedBytes } from '../../src/index.js';
+import type { ConvertOptions, NamedBytes } from '../../src/index.js';
 
 const GOLDEN = fileURLToPath(new URL('../../golden/', import.meta.url));
 const golden = (path: string): Uint8Array => readFileSync(join(GOLDEN, path));
-
-const CHECKPOINT = gunzipSync(golden('googlenet.pth.gz'));
 
 const VARIANTS: Readonly<Record<string, ConvertOptions>> = {
   layers: {},
@@ -34,8 +31,9 @@ const VARIANTS: Readonly<Record<string, ConvertOptions>> = {
 const converted = new Map<string, Promise<readonly NamedBytes[]>>();
 
 async function convert(variant: string): Promise<readonly NamedBytes[]> {
+  const { convertCheckpoint } = await import('../../src/convert.js');
   const options = { imageSize: 64, transformInput: false, crc32, ...VARIANTS[variant] };
-  return (await convertCheckpoint(CHECKPOINT, options)).files;
+  return (await convertCheckpoint(gunzipSync(golden('googlenet.pth.gz')), options)).files;
 }
 
 function filesOf(variant: string): Promise<readonly NamedBytes[]> {
@@ -74,6 +72,7 @@ async function find(path: string, query: string): Promise<Uint8Array | undefined
   if (room === 'golden') return golden(rest);
   if (room === 'gzipped') return golden('googlenet.pth.gz');
   if (room === 'decoded') {
+    const { decodeImage } = await import('../../cli/decode-image.js');
     return new Uint8Array((await decodeImage(golden(`photos/${basename(rest)}`))).data);
   }
   if (room === 'picked') return new TextEncoder().encode(await writeFolder());

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""One network by torchvision, and golden files that a mistake in PyTorch spoilt: `--seed N --out DIR`.
+"""One network by torchvision, and golden files that a mistake in PyTorch spoilt: `--seed N --out DIR [NAME..]`.
 
 It writes `base.pth`, `base.golden.pth` and `transform.golden.pth`, which are right (the second with
 `transform_input` on), and one golden file for each mistake below, all with the activations of the run
-that gave their logits. No file says how it was made: that is for the validator to find out.
+that gave their logits; given NAMES, for these mistakes alone, which must not be ones that draw at random. No file
+says how it was made: that is for the validator to find out.
 """
 
 import argparse
@@ -282,42 +283,47 @@ def aux_logits(model, batch):
 
 
 @torch.no_grad()
-def write(seed, out):
+def write(seed, out, names):
     torch.manual_seed(seed)
     model = oracle.build(CASE)
     batch, _ = oracle.ask(model, CASE)
     torch.save(model.state_dict(), out / "base.pth")
 
-    def save(name, golden):
-        torch.save(golden, out / f"{name}.golden.pth")
+    def save(name, make):
+        if not names or name in ("base", "transform", *names):
+            torch.save(make(), out / f"{name}.golden.pth")
 
     def spoilt(spoil):
         other = copy.deepcopy(model)
         spoil(other)
         return other
 
-    save("base", run(model, batch))
-    save("transform", run(spoilt(with_transform), batch))
-    for name, spoil in SPOILT_NETWORKS.items():
-        save(name, run(spoilt(spoil), batch))
-    for name, spoil in SPOILT_INPUTS.items():
-        save(name, run(model, spoil(batch), saved=batch))
-    for name, spoil in SPOILT_LOGITS.items():
+    def with_logits(spoil):
         golden = run(model, batch)
         spoil(golden)
-        save(name, golden)
-    save("aux", aux_logits(model, batch))
-    save("one-more-step", run(spoilt(lambda other: step(other, batch)), batch))
-    save("other-checkpoint", run(oracle.build(CASE), batch))
+        return golden
+
+    save("base", lambda: run(model, batch))
+    save("transform", lambda: run(spoilt(with_transform), batch))
+    for name, spoil in SPOILT_NETWORKS.items():
+        save(name, lambda: run(spoilt(spoil), batch))
+    for name, spoil in SPOILT_INPUTS.items():
+        save(name, lambda: run(model, spoil(batch), saved=batch))
+    for name, spoil in SPOILT_LOGITS.items():
+        save(name, lambda: with_logits(spoil))
+    save("aux", lambda: aux_logits(model, batch))
+    save("one-more-step", lambda: run(spoilt(lambda other: step(other, batch)), batch))
+    save("other-checkpoint", lambda: run(oracle.build(CASE), batch))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    write(options.seed, options.out)
+    write(options.seed, options.out, options.names)
 
 
 if __name__ == "__main__":

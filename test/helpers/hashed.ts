@@ -64,7 +64,14 @@ function drawParameter(
   const values = uniform(mixText(seed, key), draws, columns);
   const scale = key.endsWith('weight') && !key.includes('.bn.') ? Math.sqrt(6 / columns) : 0.5;
   const middle = key.endsWith('.bn.weight') ? 1 : key.endsWith('.bn.bias') ? 0.5 : 0;
-  return Float32Array.from(values, (value) => value * scale + middle);
+  return scaled(values, scale, middle);
+}
+
+/** A loop, since `Float32Array.from` takes thirty times as long. */
+function scaled(values: Float64Array, scale: number, middle: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = (values[i] as number) * scale + middle;
+  return out;
 }
 
 /** Numbers from -1 to 1, a row for each of `draws`. */

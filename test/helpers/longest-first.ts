@@ -3,16 +3,24 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest, so that none of them runs alone at the end. */
 const LONGEST = [
-  'training-backends',
   'faults',
+  'hints',
+  'training-backends',
+  'causes',
+  'convert-golden',
+  'graph',
+  'weight-faults',
+  'app',
+  'app-browser',
+  'cli',
+  'quantize',
   'faults-further',
   'finetune',
   'examples',
   'training',
-  'cli',
   'export',
-  'backends',
   'bombs',
+  'oracle',
 ];
 
 /** Vitest's order goes by the last run's times, of which a fresh clone has none, and else by the sizes of files. */
