@@ -1,6 +1,14 @@
-import { inferenceGraph } from '../describe-model.js';
-import type { Conv2d, Value } from '../network/value.js';
+import { findAffine, inferenceGraph, type ModelOptions, trainingGraph } from '../describe-model.js';
+import { prune } from '../network/fold.js';
+import type { Affine, Conv2d, Value } from '../network/value.js';
 import { NETWORK, type Variant } from '../networks/index.js';
+
+const STANDARD: ModelOptions = {
+  imageSize: NETWORK.imageSizes.standard,
+  numClasses: 1,
+  transformInput: false,
+  ...NETWORK.variant(() => undefined),
+};
 
 /** A convolution with BatchNorm and ReLU, of square windows. */
 export interface ConvBlock {
@@ -23,13 +31,24 @@ const UNNAMED: ReadonlySet<string> = new Set(['input', 'affine', 'flatten']);
 export function networkLayers(
   variant: Variant = NETWORK.variant(() => undefined),
 ): readonly Value[] {
-  const { standard } = NETWORK.imageSizes;
-  const options = { numClasses: 1, transformInput: false, imageSize: standard, ...variant };
-  return inferenceGraph(options).values.filter(({ op }) => !UNNAMED.has(op.type));
+  return inferenceGraph({ ...STANDARD, ...variant }).values.filter(
+    ({ op }) => !UNNAMED.has(op.type),
+  );
 }
 
 /** The epsilon of the network's BatchNorms. */
 export const BATCH_NORM_EPS: number =
   networkLayers().flatMap(({ op }) =>
     op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : [],
+  )[0] ?? 0;
+
+/** What transform_input does to an image. */
+export const TRANSFORM_INPUT: Affine = findAffine(
+  inferenceGraph({ ...STANDARD, transformInput: true }),
+) as Affine;
+
+/** The probability with which training zeroes a feature before the classifier. */
+export const DROPOUT: number =
+  prune(trainingGraph(STANDARD)).values.flatMap(({ op }) =>
+    op.type === 'dropout' ? [op.p] : [],
   )[0] ?? 0;

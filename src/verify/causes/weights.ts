@@ -1,8 +1,8 @@
-import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
 import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding } from '../rounding.js';
+import { TRANSFORM_INPUT } from '../structure.js';
 import { rtolThatPasses } from '../tolerance.js';
 import { explainChange, sameValues } from './changed-weights.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';

@@ -1,4 +1,4 @@
-import { DROPOUT } from '../../../googlenet/architecture.js';
+import { DROPOUT } from '../../structure.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { findDraws } from './dropout-draws.js';
 import { type LinearCase, linear } from './linear.js';
@@ -13,7 +13,7 @@ import { rowAt } from './rows.js';
 export function dropoutRatios(each: LinearCase): number[] {
   const usual = linear(each);
   const columns = each.bias.length;
-  const rate = DROPOUT.main / (1 - DROPOUT.main);
+  const rate = DROPOUT / (1 - DROPOUT);
   const norms = squaredNorms(each.kernel, columns);
   return Array.from({ length: each.features.images }, (_, image) => {
     const [wanted, found] = [rowAt(each.expected, image), rowAt(usual, image)];
@@ -49,7 +49,7 @@ export function dropoutSkew(each: LinearCase): number {
       const row = each.kernel.subarray(f * columns, (f + 1) * columns);
       return left.reduce((sum, value, c) => sum + value * (row[c] as number), 0) / (norm || 1);
     });
-    const rate = DROPOUT.main / (1 - DROPOUT.main);
+    const rate = DROPOUT / (1 - DROPOUT);
     const noise = (rate * features.reduce((sum, h) => sum + h * h, 0)) / columns;
     for (const [f, share] of shares.entries()) {
       cubes += share ** 3;
@@ -84,11 +84,11 @@ export function findDropout(each: LinearCase, clear: boolean): Dropout | null {
   const spread = 4 * Math.sqrt(2 / (columns * ratios.length));
   const fits =
     Math.abs(mean - 1) < Math.min(0.6, spread) && (columns < 200 || dropoutSkew(each) > 2);
-  return fits ? { story: dropoutStory(DROPOUT.main), error: null } : null;
+  return fits ? { story: dropoutStory(DROPOUT), error: null } : null;
 }
 
 function dropoutStory(rate: number): Omit<Explanation, 'error'> {
-  const words = rate === DROPOUT.main ? '' : ` with p = ${rate}`;
+  const words = rate === DROPOUT ? '' : ` with p = ${rate}`;
   return {
     key: 'dropout',
     id: 'training-mode',
