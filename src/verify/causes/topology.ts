@@ -1,4 +1,5 @@
 import { withOps } from '../../network/edit.js';
+import type { Graph } from '../../network/trace.js';
 import { NETWORK } from '../../networks/index.js';
 import { describeKeras } from '../../targets/keras/lower.js';
 import {
@@ -228,7 +229,8 @@ function* torchPools(lab: Laboratory): Iterable<Suspect> {
   const hanging = [...canonical.keys()].filter((name) => canonical.get(name) === 'same');
   const all = [...canonical.keys()];
   for (const floored of hanging.length > 1 ? [all, ...hanging.map((name) => [name])] : [hanging]) {
-    if (floored.length === 0) continue;
+    const graph = floorPools(lab, floored);
+    if (floored.length === 0 || !holdsPixels(graph)) continue;
     const one = floored.length === 1 ? (floored[0] as string) : undefined;
     yield {
       id,
@@ -236,17 +238,21 @@ function* torchPools(lab: Laboratory): Iterable<Suspect> {
       description: `${one ?? 'pools'} without ceil_mode`,
       summary: `${one ? `${one} in PyTorch's network` : "PyTorch's network"} pools without ceil_mode`,
       cure: TORCHVISION_GOLDEN,
-      variation: { model: floorPools(lab, floored) },
+      variation: { model: poolsOf(lab.model, toLayers(describeKeras(graph, ''))) },
     };
   }
 }
 
 /** Pools some without ceil_mode; those after them meet other sizes, and are padded for these. */
-function floorPools(lab: Laboratory, floored: readonly string[]): EditableModel {
-  const graph = withOps(lab.graphFor(lab.golden.shape[2]), ({ op, path }) =>
+function floorPools(lab: Laboratory, floored: readonly string[]): Graph {
+  return withOps(lab.graphFor(lab.golden.shape[2]), ({ op, path }) =>
     op.type === 'maxPool2d' && floored.includes(path) ? { ...op, ceilMode: false } : op,
   );
-  return poolsOf(lab.model, toLayers(describeKeras(graph, '')));
+}
+
+/** Whether something is left of the image everywhere; of tensors without values wasm's memory breaks. */
+function holdsPixels({ values }: Graph): boolean {
+  return values.every(({ shape }) => shape.every((size) => size > 0));
 }
 
 function isStridedPool({ class_name, config }: LayerJSON): boolean {
