@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compareLogits, topK } from '../src/verify/compare.js';
+import { topK } from '../src/numbers/logits.js';
+import { compareLogits } from '../src/verify/compare.js';
 import { type Tolerance, toleranceFor } from '../src/verify/tolerance.js';
 
 /** A bound on the relative error alone. */

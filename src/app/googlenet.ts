@@ -3,11 +3,11 @@ import type { ConvertOptions } from '../convert.js';
 import { Pth2tfjsError } from '../errors.js';
 import { preprocess } from '../image/preprocess.js';
 import { checkLabels } from '../labels.js';
+import { softmax, topK } from '../numbers/logits.js';
 import type { Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { isHandler, type LoadedModel, loadModel } from '../tfjs/load.js';
 import { artifactWarnings, weightWarnings } from '../tfjs/weight-warnings.js';
-import { topK } from '../verify/compare.js';
 import { type OnWarning, warnOnConsole } from '../warn.js';
 import { chooseBackend } from './choose-backend.js';
 import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
@@ -253,12 +253,4 @@ function checkFinite(logits: Float32Array, image: number): void {
   throw new Pth2tfjsError('model', message, {
     hint: "look for NaN in the checkpoint's weights, or run the model on another backend",
   });
-}
-
-/** Probabilities that sum to 1, in float64. */
-function softmax(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
 }

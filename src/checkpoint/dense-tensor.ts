@@ -1,5 +1,6 @@
 import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
+import { numel } from '../numbers/shape.js';
 import { type DType, itemSize } from './dtype.js';
 import { TensorStorage, TensorView, validateView } from './tensor.js';
 
@@ -14,12 +15,12 @@ export function denseTensor(
   shape: readonly number[],
   data: ArrayBufferView,
 ): TensorView {
-  const numel = shape.reduce((product, size) => product * size, 1);
-  if (data.byteLength !== numel * itemSize(dtype)) {
-    const wanted = `${numel * itemSize(dtype)} bytes, not ${data.byteLength}`;
+  const count = numel(shape);
+  if (data.byteLength !== count * itemSize(dtype)) {
+    const wanted = `${count * itemSize(dtype)} bytes, not ${data.byteLength}`;
     throw new Pth2tfjsError('usage', `a ${dtype} tensor of shape [${shape}] takes ${wanted}`);
   }
-  const storage = new TensorStorage('0', dtype, numel);
+  const storage = new TensorStorage('0', dtype, count);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   storage.attach(bytes, !HOST_IS_LITTLE_ENDIAN);
   return validateView(new TensorView(dtype, shape, rowMajorStrides(shape), 0, storage));

@@ -1,5 +1,6 @@
 import { HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
 import { Pth2tfjsError } from '../errors.js';
+import { numel as sizeOf } from '../numbers/shape.js';
 import { type DType, itemSize } from './dtype.js';
 import { contiguousBytes, MAX_TENSOR_BYTES, type Quantizer, type TensorView } from './tensor.js';
 
@@ -139,7 +140,7 @@ function dequantize(
   quantizer: Quantizer,
 ): Float32Array {
   const { scale, zeroPoint, axis } = quantizer;
-  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const inner = sizeOf(shape.slice(axis + 1));
   const channels = typeof scale === 'number' ? 1 : scale.numel;
   const scales = typeof scale === 'number' ? Float32Array.of(scale) : toFloat32(scale);
   const zeros = typeof zeroPoint === 'number' ? Float32Array.of(zeroPoint) : toFloat32(zeroPoint);

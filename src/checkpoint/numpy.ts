@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
+import { numel } from '../numbers/shape.js';
 import type { DType } from './dtype.js';
 import { toFloat32 } from './float32.js';
 import { fromFloat32 } from './from-float32.js';
@@ -112,11 +113,11 @@ function contiguous(
   shape: readonly number[],
   bigEndian: boolean,
 ): TensorView {
-  const strides = shape.map((_, i) => shape.slice(i + 1).reduce((n, size) => n * size, 1));
-  const numel = shape.reduce((n, size) => n * size, 1);
-  if (!Number.isSafeInteger(numel) || numel < 0)
+  const strides = shape.map((_, i) => numel(shape.slice(i + 1)));
+  const count = numel(shape);
+  if (!Number.isSafeInteger(count) || count < 0)
     return corrupt(`a NumPy array of shape [${shape}]`);
-  const storage = new TensorStorage('of a NumPy array', dtype, numel);
+  const storage = new TensorStorage('of a NumPy array', dtype, count);
   storage.attach(bytes, bigEndian);
   return validateView(new TensorView(dtype, [...shape], strides, 0, storage));
 }

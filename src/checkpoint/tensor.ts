@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../errors.js';
+import { numel } from '../numbers/shape.js';
 import { type DType, itemSize } from './dtype.js';
 import { checkUnfoldedSize } from './limits.js';
 
@@ -79,7 +80,7 @@ export class TensorView {
 
   /** The number of elements. */
   get numel(): number {
-    return this.shape.reduce((product, size) => product * size, 1);
+    return numel(this.shape);
   }
 }
 

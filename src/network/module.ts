@@ -1,4 +1,5 @@
 import type { DType } from '../checkpoint/dtype.js';
+import { numel } from '../numbers/shape.js';
 import type { Traced } from './value.js';
 
 /** A network as a tree of modules, as in torch.nn. */
@@ -90,7 +91,7 @@ export function* namedModules(root: Module, path = ''): Generator<[path: string,
 export function countParameters(root: Module): number {
   const own = root.tensors.filter(({ parameter }) => parameter);
   const counts = [
-    ...own.map(({ shape }) => shape.reduce((product, size) => product * size, 1)),
+    ...own.map(({ shape }) => numel(shape)),
     ...Object.values(root.children).map(countParameters),
   ];
   return counts.reduce((sum, count) => sum + count, 0);

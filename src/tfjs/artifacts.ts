@@ -1,5 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import { numel } from '../numbers/shape.js';
 import type { Provenance } from '../provenance.js';
 import { type Quantization, quantize } from './quantize.js';
 
@@ -86,7 +87,7 @@ function storeWeights(input: ArtifactsInput): Stored {
   let at = 0;
   const stored = weights.map(({ name, shape }) => {
     const start = at;
-    at += shape.reduce((product, size) => product * size, 1);
+    at += numel(shape);
     return storeWeight(name, shape, data.subarray(start, at), quantization);
   });
   const all = [...stored, ...constants.map(storeConstant)];

@@ -1,3 +1,4 @@
+import { topK } from '../numbers/logits.js';
 import type { Tolerance } from './tolerance.js';
 
 /** How one image's logits compare with PyTorch's. All sums are taken in float64. */
@@ -113,11 +114,4 @@ export function measureErrors(expected: Float32Array, actual: Float32Array): Err
 /** The larger of two errors, where no number at all is the worst. */
 function worse(a: number, b: number): number {
   return Number.isNaN(a) || Number.isNaN(b) ? NaN : Math.max(a, b);
-}
-
-/** Indices of the `k` largest values, largest first; among equals the lower index first. */
-export function topK(values: Float32Array, k: number): number[] {
-  const order = Array.from(values.keys());
-  order.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
-  return order.slice(0, k);
 }

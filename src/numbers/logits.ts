@@ -1,0 +1,16 @@
+/** What is made of logits. */
+
+/** Probabilities, which sum to 1. */
+export function softmax(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** Indices of the `k` largest values, largest first; among equals the lower index first. */
+export function topK(values: Float32Array, k: number): number[] {
+  const order = Array.from(values.keys());
+  order.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
+  return order.slice(0, k);
+}
