@@ -7,6 +7,8 @@ import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
+import { everywhere } from './causes/everywhere.js';
+import { exchangedLayers } from './causes/exchanged.js';
 import { asGraph } from './causes/graph.js';
 import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
@@ -50,6 +52,8 @@ const LINEUPS: readonly Lineup[] = [
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  everywhere,
+  exchangedLayers,
   movedImages,
   inputPairs,
   oneLayer,
