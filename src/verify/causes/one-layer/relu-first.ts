@@ -1,19 +1,20 @@
-import { channelErrors, LOCAL_GOAL } from '../../local/errors.js';
+import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
 import { type ConvCase, convolved } from '../../local/layer-case.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { type Affine, fitChannels } from './channel-fit.js';
 import type { ConvExplainer, Explanation } from './explanation.js';
 
-/** BatchNorm after ReLU: then negative numbers come out, and what ReLU cut off is one number a channel. */
+/** BatchNorm after ReLU: then what ReLU cut off comes out as one number a channel, and no zero. */
 export const reluFirst: ConvExplainer = (each) => {
-  if (!each.expected.some((value) => value < 0)) return undefined;
   const raw = convolved(each);
+  const direct = channelError(each.expected, apply(raw.map(relu), each), each.channels);
+  if (each.batchNorm !== null && direct <= LOCAL_GOAL) return { ...RELU_FIRST, error: direct };
   // A kernel with BatchNorm folded in has lost the sign that ReLU saw.
   const signs = each.batchNorm === null ? [1, -1] : [1];
   const fits = signs.flatMap((sign) =>
     errorsOf(
       each,
-      raw.map((value) => Math.max(0, sign * value)),
+      raw.map((value) => relu(sign * value)),
     ),
   );
   const seen = Array.from({ length: each.channels }, (_, c) =>
@@ -28,12 +29,16 @@ export const reluFirst: ConvExplainer = (each) => {
 /** What is left of each channel of which enough is seen. */
 function errorsOf(each: ConvCase, values: Float64Array): ReadonlyMap<number, number>[] {
   const fit = fitChannels(values, each);
-  if (fit === null) return [];
+  const cut = values.filter((value, i) => value === 0 && each.expected[i] !== 0).length;
+  // Where ReLU cut nothing off, nothing tells it from none.
+  if (fit === null || cut < each.channels) return [];
   const errors = channelErrors(each.expected, apply(values, fit), each.channels);
   return [new Map(fit.seen.map((c) => [c, errors[c] as number]))];
 }
 
-function apply(values: Float64Array, { scale, offset }: Affine): Float64Array {
+const relu = (value: number) => Math.max(0, value);
+
+function apply(values: Float64Array, { scale, offset }: Omit<Affine, 'seen'>): Float64Array {
   return values.map((value, i) => {
     const c = i % scale.length;
     return value * (scale[c] as number) + (offset[c] as number);
