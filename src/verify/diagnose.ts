@@ -1,4 +1,4 @@
-import type { Provenance } from '../provenance.js';
+import { madeOf, type Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
@@ -61,6 +61,9 @@ const LINEUPS: readonly Lineup[] = [
   vagueLayers,
 ];
 
+const OTHERS =
+  'The golden file says that it was made from another checkpoint than the model: other weights alone may be the whole difference.';
+
 const GRAPH =
   "The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with --format layers and verify that.";
 
@@ -102,7 +105,7 @@ async function search(failure: Failure, graph: Graph | undefined): Promise<Diagn
 
 async function interrogate(
   lab: Laboratory,
-  { failing, options }: Failure,
+  { failing, options, provenance }: Failure,
   graph: Graph | undefined,
 ): Promise<Diagnosis> {
   const attempts: Attempt[] = [];
@@ -123,7 +126,8 @@ async function interrogate(
       }
     }
   }
-  return { cause: null, attempts, hints: hints(lab, attempts, before, options) };
+  const others = madeOf(provenance?.source, lab.golden.provenance) === false ? [OTHERS] : [];
+  return { cause: null, attempts, hints: [...others, ...hints(lab, attempts, before, options)] };
 }
 
 /** A failure of the trial itself acquits: the model does not even run that way. */

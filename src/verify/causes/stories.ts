@@ -61,7 +61,10 @@ const OTHER_CHECKPOINT = 'Make the golden file from the checkpoint that the mode
 function mostly(groups: readonly Group[], vague: ReadonlySet<string>): Story | undefined {
   const named = groups.filter((group) => !isVague(group));
   const [first] = named.toSorted((a, b) => b.layers.length - a.layers.length);
-  const shown = groups.some(({ explanation: { key } }) => SHOWN.has(key));
+  const few = vague.size <= 3;
+  const shown = groups.some(
+    ({ explanation: { key } }) => SHOWN.has(key) || (few && key.startsWith('channels of')),
+  );
   if (first === undefined || shown || first.layers.length < Math.max(MANY, vague.size / 2)) return;
   const alike = ({ explanation, layers }: Group) =>
     explanation.id === 'batch-norm-kind' && layers.length < first.layers.length / MANY;

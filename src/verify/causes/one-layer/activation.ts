@@ -48,9 +48,11 @@ export function activationStory(name: string): Omit<Explanation, 'error'> {
   };
 }
 
-/** ReLU cut off where the largest number is. */
+/** ReLU cut off where the largest number is, if that is reached again and again. */
 function capped({ expected }: ConvCase) {
-  const most = expected.reduce((a, b) => Math.max(a, b), 0);
+  const largest = expected.reduce((a, b) => Math.max(a, b), 0);
+  const often = expected.filter((value) => value === largest).length > 2;
+  const most = often ? largest : Infinity;
   const name = `ReLU cut off at ${Number(most.toPrecision(4))}`;
   return [name, (x: number) => Math.min(most, Math.max(0, x))] as const;
 }
@@ -71,7 +73,10 @@ function slopes(raw: Float64Array, each: ConvCase): Explanation | undefined {
   );
   const output = linear.map((x, i) => (x < 0 ? x * (found[i % channels] as number) : x));
   const error = channelError(expected, output, channels);
-  if (error > LOCAL_GOAL) return undefined;
+  const sloping = found.filter((slope) => Math.abs(slope) > 1e-6).length;
+  // One number in a channel is met by some slope, whatever it is.
+  const negative = linear.filter((x, i) => x < 0 && expected[i] !== 0).length;
+  if (error > LOCAL_GOAL || sloping < channels / 4 || negative < 3 * sloping) return undefined;
   return { ...activationStory('PReLU, or LeakyReLU with another slope,'), error };
 }
 
