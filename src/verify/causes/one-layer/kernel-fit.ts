@@ -27,11 +27,14 @@ export function isOtherKernel(each: ConvCase, mostTaps = FEW_TAPS): boolean | un
   const error = distance(right, predict(columnsOf(each, sample, held, columns.taps), found));
   const before = distance(right, usualAt(each, sample, held));
   if (error <= Math.max(MOST_LEFT, before / 50)) return before > 2 * MOST_LEFT ? true : undefined;
-  return error > before / 5 ? false : undefined;
+  return error > Math.max(MOST_ROUNDED, before / 20) ? false : undefined;
 }
 
 /** Rounding, as it is magnified by solving. */
 const MOST_LEFT = 1e-4;
+
+/** What bfloat16 leaves of any kernel, with some to spare. */
+const MOST_ROUNDED = 0.02;
 
 interface Sample {
   /** The case at many more positions. */
