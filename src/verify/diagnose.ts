@@ -1,4 +1,4 @@
-import type { Provenance } from '../provenance.js';
+import { madeOf, type Provenance } from '../provenance.js';
 import type { NamedBytes } from '../tfjs/artifacts.js';
 import { prepareBackend } from '../tfjs/backends.js';
 import { quantizationOf } from '../tfjs/editable-model.js';
@@ -7,6 +7,8 @@ import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
+import { everywhere } from './causes/everywhere.js';
+import { exchangedLayers } from './causes/exchanged.js';
 import { asGraph } from './causes/graph.js';
 import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
@@ -52,12 +54,17 @@ const LINEUPS: readonly Lineup[] = [
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  everywhere,
+  exchangedLayers,
   movedImages,
   inputPairs,
   oneLayer,
   branchOrders,
   vagueLayers,
 ];
+
+const OTHERS =
+  'The golden file says that it was made from another checkpoint than the model: other weights alone may be the whole difference.';
 
 const GRAPH =
   "The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with --format layers and verify that.";
@@ -123,7 +130,8 @@ async function interrogate(
       }
     }
   }
-  return { cause: null, attempts, hints: hints(lab, attempts, before, options) };
+  const others = madeOf(provenance?.source, lab.golden.provenance) === false ? [OTHERS] : [];
+  return { cause: null, attempts, hints: [...others, ...hints(lab, attempts, before, options)] };
 }
 
 /** A failure of the trial itself acquits: the model does not even run that way. */

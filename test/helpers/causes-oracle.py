@@ -143,6 +143,91 @@ def noise(net):
     net.fc.weight.data += 0.5 * net.fc.weight.data.std() * torch.randn(1000, 1024)
 
 
+def swap_norms(make):
+    """Another normalisation in place of each BatchNorm2d; it takes weight and bias where it has such."""
+
+    def apply(net):
+        for block in blocks(net):
+            norm = make(block.bn.num_features)
+            own = [(a, b) for a, b in zip(norm.parameters(), (block.bn.weight, block.bn.bias)) if a.shape == b.shape]
+            for parameter, value in own:
+                parameter.data.copy_(value.data)
+            block.bn = norm.eval()
+
+    return apply
+
+
+class PixelNorm(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def blocks(net):
+    return [module for module in net.modules() if type(module).__name__ == "BasicConv2d"]
+
+
+def each_block(forward):
+    """Another order of convolution, BatchNorm and ReLU in every block."""
+
+    def apply(net):
+        for block in blocks(net):
+            block.forward = lambda x, block=block: forward(block, x)
+
+    return apply
+
+
+def prelu(net):
+    generator = torch.Generator().manual_seed(5)
+    for block in blocks(net):
+        slopes = 0.3 * torch.rand(block.bn.num_features, generator=generator)
+        block.forward = lambda x, block=block, slopes=slopes: F.prelu(block.bn(block.conv(x)), slopes)
+
+
+def one_instance_norm(net):
+    block = net.inception3b.branch2[1]
+    block.bn = nn.InstanceNorm2d(192)
+
+
+def exchanged(*names):
+    """Tensors of two layers, each in the other's place."""
+
+    def apply(net):
+        one, other = (dict(net.named_modules())[name] for name in ("inception4b.branch4.1", "inception4c.branch4.1"))
+        for name in names:
+            a, b = (block.get_parameter(name) if "running" not in name else block.get_buffer(name) for block in (one, other))
+            a.data, b.data = b.data.clone(), a.data.clone()
+
+    return apply
+
+
+LAYER = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
+
+
+def fc_in_half(net):
+    fc = net.fc
+    weight, bias = fc.weight.half().float(), fc.bias.half().float()
+    fc.forward = lambda x: F.linear(x.half().float(), weight, bias).half().float()
+
+
+def to_uint8(kernel):
+    scale = ((kernel.max() - kernel.min()) / 255).item()
+    zero = int(torch.round(-kernel.min() / scale))
+    return torch.quantize_per_tensor(kernel, scale, zero, torch.quint8).dequantize()
+
+
+def to_int8(kernel):
+    scale = (kernel.abs().amax((1, 2, 3)) / 127).double()
+    zero = torch.zeros(len(scale), dtype=torch.long)
+    return torch.quantize_per_channel(kernel, scale, zero, 0, torch.qint8).dequantize()
+
+
+def other_checkpoint(net):
+    generator = torch.Generator().manual_seed(9)
+    for value in net.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(value.flatten()[torch.randperm(value.numel(), generator=generator)].view_as(value))
+
+
 CLIP_MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 CLIP_STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 
@@ -167,6 +252,27 @@ NETWORKS = {
     "one-weight": one_weight,
     "block-skipped": skipped,
     "branches-mixed": mixed,
+    "instance-norm": swap_norms(lambda c: nn.InstanceNorm2d(c, eps=1e-3, affine=True)),
+    "instance-norm-bare": swap_norms(nn.InstanceNorm2d),
+    "instance-norm-one": one_instance_norm,
+    "group-norm": swap_norms(lambda c: nn.GroupNorm(8, c)),
+    "layer-norm": swap_norms(lambda c: nn.GroupNorm(1, c)),
+    "pixel-norm": swap_norms(PixelNorm),
+    "no-norm": swap_norms(lambda c: nn.Identity()),
+    "relu-first": each_block(lambda block, x: block.bn(F.relu(block.conv(x)))),
+    "relu-before": each_block(lambda block, x: block.bn(block.conv(F.relu(x)))),
+    "silu": each_block(lambda block, x: F.silu(block.bn(block.conv(x)))),
+    "relu-cut": each_block(lambda block, x: F.hardtanh(block.bn(block.conv(x)), 0, 1.5)),
+    "prelu": prelu,
+    "softsign-first": each_block(lambda block, x: F.relu(block.bn(F.softsign(block.conv(x))))),
+    "weight-norm": each_kernel(lambda kernel: kernel / kernel.flatten(1).norm(dim=1).view(-1, 1, 1, 1)),
+    "biases-lost": each_norm(lambda norm: norm.bias.data.zero_()),
+    "kernels-exchanged": exchanged("conv.weight"),
+    "layers-exchanged": exchanged(*LAYER),
+    "fc-in-half": fc_in_half,
+    "uint8": each_kernel(to_uint8),
+    "int8": each_kernel(to_int8),
+    "other-checkpoint": other_checkpoint,
 }
 INPUTS = {
     "clip": (PIXELS - CLIP_MEAN) / CLIP_STD,

@@ -6,8 +6,9 @@ import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import { isKernel } from '../../weight-faults.js';
 import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
-import { BFLOAT16, FLOAT16, isRoundedFrom } from '../rounding.js';
+import { BFLOAT16, FLOAT16, isRoundedFrom, TF32 } from '../rounding.js';
 import { showEpsilon } from './batch-norm.js';
+import { INTEGER_ROUNDINGS } from './integers.js';
 import { LAYOUTS, storedAs } from './kernel-layout.js';
 import { CONVERT_AGAIN, type Suspect } from './suspect.js';
 
@@ -21,6 +22,8 @@ export function explainChange(
   const story =
     asLayout(lab, reference, names) ??
     asRounding(lab, right) ??
+    asIntegers(lab, right) ??
+    asZeros(lab, right) ??
     asEpsilon(lab, reference, names) ??
     asExchange(lab, reference, names) ??
     asAnother(lab, reference, names) ??
@@ -62,7 +65,7 @@ function asRounding(
   right: ReadonlyMap<string, Float32Array>,
 ): Story | undefined {
   // The coarser grid lies within the finer one.
-  const rounding = [BFLOAT16, FLOAT16].find((each) =>
+  const rounding = [BFLOAT16, FLOAT16, TF32].find((each) =>
     [...right].every(([name, data]) =>
       isRoundedFrom(model.weights.get(name)?.data as Float32Array, data, each),
     ),
@@ -134,20 +137,84 @@ function largestOf(kernel: Float32Array, channel: number, channels: number): num
   return best;
 }
 
+/** Two tensors, or all of two layers that differ, each in the other's place. */
 function asExchange(
   { model }: Laboratory,
   reference: EditableModel,
   names: readonly string[],
 ): Story | undefined {
-  const [a, b] = names;
-  if (names.length !== 2 || a === undefined || b === undefined) return undefined;
-  const is = (name: string, other: string) =>
-    sameValues(
-      model.weights.get(name)?.data as Float32Array,
-      reference.weights.get(other)?.data as Float32Array,
-    );
-  if (!is(a, b) || !is(b, a)) return undefined;
-  return { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` };
+  const layers = [...new Set(names.map((name) => name.slice(0, name.lastIndexOf('/'))))];
+  const [a, b] = names.length === 2 ? names : layers;
+  if (a === undefined || b === undefined || (names.length > 2 && layers.length > 2)) return;
+  const other = (name: string) =>
+    name.startsWith(a) ? b + name.slice(a.length) : a + name.slice(b.length);
+  const exchanged = names.every((name) => {
+    const [found, expected] = [model.weights.get(name), reference.weights.get(other(name))];
+    return found && expected && sameValues(found.data, expected.data);
+  });
+  return exchanged
+    ? { id: 'tensors-exchanged', where: a, summary: `the model has ${a} and ${b} exchanged` }
+    : undefined;
+}
+
+/** Rounded to integers by whoever stored them, as their own range or their few values tell. */
+function asIntegers(
+  { model }: Laboratory,
+  right: ReadonlyMap<string, Float32Array>,
+): Story | undefined {
+  const pairs = [...right].map(([name, data]) => {
+    const found = model.weights.get(name);
+    return { found: found?.data ?? data, data, channels: found?.shape.at(-1) ?? 1 };
+  });
+  const alike = INTEGER_ROUNDINGS.find(({ round }) =>
+    pairs.every(({ found, data, channels }) => isNear(found, round(data, channels))),
+  );
+  const bits = alike?.bits ?? (pairs.every(hasFewValues) ? 8 : undefined);
+  if (bits === undefined) return undefined;
+  const what = right.size === 1 ? ([...right.keys()][0] as string) : counted(right.size, 'weight');
+  return {
+    id: 'precision-int',
+    summary: `the model has ${what} rounded to integers of ${bits} bits (${bits === 8 ? 'uint8, int8' : 'int4'})`,
+    cure: 'Convert again without quantising the weights, or accept it: the report says which --rtol would pass.',
+  };
+}
+
+function isNear(found: Float32Array, expected: Float32Array): boolean {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return found.every((value, i) => Math.abs(value - (expected[i] as number)) <= 1e-5 * largest);
+}
+
+/** No more values than a byte has, none farther from the right ones than a step of their range. */
+function hasFewValues({ found, data }: { found: Float32Array; data: Float32Array }): boolean {
+  if (data.length <= 512 || new Set(found).size > 256) return false;
+  const [low, high] = data.reduce(
+    ([least, most], value) => [Math.min(least, value), Math.max(most, value)] as const,
+    [Infinity, -Infinity] as readonly [number, number],
+  );
+  return found.every((value, i) => Math.abs(value - (data[i] as number)) <= (high - low) / 250);
+}
+
+/** Tensors that hold zeros alone. */
+function asZeros(
+  { model }: Laboratory,
+  right: ReadonlyMap<string, Float32Array>,
+): Story | undefined {
+  const names = [...right.keys()];
+  if (!names.every((name) => model.weights.get(name)?.data.every((value) => value === 0))) return;
+  const [first] = names as [string];
+  if (names.length === 1)
+    return {
+      id: 'corrupt-tensor',
+      where: first,
+      summary: `the model's ${first} is lost: all zero`,
+    };
+  const biases = names.every((name) => name.endsWith('/bias'));
+  return {
+    id: 'weights-zero',
+    summary: biases
+      ? `${counted(names.length, 'bias', 'biases')} of the model are lost: all zero, the first is ${first}`
+      : `${counted(names.length, 'weight')} of the model are lost: all zero, the first is ${first}`,
+  };
 }
 
 /** From here on weights have not been rounded, nor trained on by a few steps. */
@@ -192,10 +259,13 @@ function asCorruption(names: readonly string[], total: number): Story {
       summary: `the model's ${where} is not the checkpoint's: it was corrupted after converting`,
     };
   }
+  const all = names.length > 0.95 * total;
   return {
     id: 'weights-differ',
-    where: first,
-    summary: `${names.length} of the model's ${total} weights are not the checkpoint's, the first is ${first}`,
+    where: all ? undefined : first,
+    summary: all
+      ? `the model was made of another checkpoint than the one given: ${names.length} of its ${total} weights differ`
+      : `${names.length} of the model's ${total} weights are not the checkpoint's, the first is ${first}`,
     cure: `${CONVERT_AGAIN} Or pass the checkpoint that belongs to this model.`,
   };
 }

@@ -5,6 +5,7 @@ import { auxiliaryOutputs } from './outputs/auxiliary.js';
 import { findDropout } from './outputs/dropout.js';
 import { explainOutputs } from './outputs/explain-outputs.js';
 import { explainLinear, linearCase } from './outputs/linear.js';
+import { linearInHalf } from './outputs/linear-in-half.js';
 import { type Rows, rowsOf, worstDistance } from './outputs/rows.js';
 import { toStory } from './stories.js';
 import type { Finding, Lineup } from './suspect.js';
@@ -37,7 +38,7 @@ async function examineOutputs(lab: Laboratory): Promise<Finding> {
   const dropout = each === undefined ? null : findDropout(each, false);
   const explanation =
     explainOutputs(usual, expected, goal) ??
-    (each && explainLinear(each, goal)) ??
+    (each && (explainLinear(each, goal) ?? linearInHalf(each, goal))) ??
     auxiliary(lab, layers, expected) ??
     (dropout === null ? undefined : { ...dropout.story, error: dropout.error ?? NaN });
   if (explanation === undefined) return { error: worstDistance(expected, usual), convicted: false };

@@ -1,5 +1,10 @@
 import { convBlocks } from '../../googlenet/architecture.js';
-import { type Explanation, isVague, type LayerExplanation } from './one-layer/explanation.js';
+import {
+  type Explanation,
+  isVague,
+  type LayerExplanation,
+  VAGUE,
+} from './one-layer/explanation.js';
 
 /** A cause, as far as it is not a measurement. */
 export interface Story {
@@ -14,6 +19,8 @@ export const VAGUE_IDS: ReadonlySet<string> = new Set([
   'weights-differ',
   'precision',
   'batch-norm',
+  'other-computation',
+  'layers-differ',
 ]);
 
 interface Group {
@@ -26,7 +33,53 @@ export function joinExplanations(all: readonly LayerExplanation[], fromCheckpoin
   const groups = grouped(all);
   const vague = groups.filter(isVague);
   const layers = new Set(vague.flatMap((group) => group.layers));
-  if (layers.size > 3) return otherWeights(groups, layers, fromCheckpoint);
+  const found = mostly(groups, layers);
+  if (found !== undefined) return found;
+  if (layers.size > 3) return manyLayers(groups, layers, fromCheckpoint);
+  const story = join(groups);
+  return layers.size === 3 ? severalWeights(story, layers.size, fromCheckpoint) : story;
+}
+
+/** No accident changes three layers and leaves the others as they are. */
+function severalWeights(story: Story, count: number, fromCheckpoint: boolean): Story {
+  const words = ` than ${sideOf(fromCheckpoint)} in ${count} layers, as of another epoch or another checkpoint`;
+  return {
+    id: 'weights-differ',
+    where: null,
+    summary: `PyTorch's network has other weights${words}: ${story.summary}`,
+    cure: `${OTHER_CHECKPOINT} ${story.cure}`,
+  };
+}
+
+const sideOf = (fromCheckpoint: boolean) => (fromCheckpoint ? 'the checkpoint' : 'the model');
+const OTHER_CHECKPOINT = 'Make the golden file from the checkpoint that the model is made of.';
+
+/**
+ * What is done to many layers is done to those, too, that are too small to tell, unless other weights are
+ * seen in them.
+ */
+function mostly(groups: readonly Group[], vague: ReadonlySet<string>): Story | undefined {
+  const named = groups.filter((group) => !isVague(group));
+  const [first] = named.toSorted((a, b) => b.layers.length - a.layers.length);
+  const few = vague.size <= 3;
+  const shown = groups.some(
+    ({ explanation: { key } }) => SHOWN.has(key) || (few && key.startsWith('channels of')),
+  );
+  if (first === undefined || shown || first.layers.length < Math.max(MANY, vague.size / 2)) return;
+  const alike = ({ explanation, layers }: Group) =>
+    explanation.id === 'batch-norm-kind' && layers.length < first.layers.length / MANY;
+  const story = join(named.filter((group) => !alike(group)));
+  if (vague.size === 0) return story;
+  const rest = vague.size === 1 ? '1 layer differs' : `${vague.size} layers differ`;
+  return { ...story, summary: `${story.summary}; ${rest} besides, in a way that does not show` };
+}
+
+/** What another fit proves of a layer. */
+const SHOWN: ReadonlySet<string> = new Set([VAGUE.weights, VAGUE.norm, VAGUE.bias]);
+/** Layers that a person does alike by one line of code, and no accident does. */
+const MANY = 8;
+
+function join(groups: readonly Group[]): Story {
   const [first, second, ...rest] = groups.map(toStory) as [Story, ...Story[]];
   if (second === undefined) return first;
   if (groups.every(({ explanation }) => explanation.id === 'training-mode'))
@@ -89,26 +142,70 @@ function training(groups: readonly Group[], first: Story): Story {
   };
 }
 
-function otherWeights(
+/** Many layers that differ, and no rule: weights or code, as far as that is shown. */
+function manyLayers(
   groups: readonly Group[],
   layers: ReadonlySet<string>,
   fromCheckpoint: boolean,
 ): Story {
-  const [first] = layers;
-  const normed = groups
-    .filter(({ explanation }) => explanation.key === 'other batch norm')
-    .reduce((sum, group) => sum + group.layers.length, 0);
-  if (!fromCheckpoint && normed > 0.7 * layers.size) return otherBatchNorms(layers.size);
-  const norms = normed > 0.9 * layers.size;
+  const count = (...keys: readonly string[]) =>
+    groups
+      .filter(({ explanation: { key } }) => keys.some((each) => key.startsWith(each)))
+      .reduce((sum, group) => sum + group.layers.length, 0);
+  const normed = count(VAGUE.norm);
+  if (!fromCheckpoint && normed > 0.7 * layers.size)
+    return otherBatchNorms(layers.size, count(VAGUE.bias) === normed);
   const little = groups.every(({ explanation }) => explanation.error < ROUNDING);
   if (!fromCheckpoint && little) return someRounding(layers.size);
-  const what = norms ? "BatchNorm's parameters or running statistics" : 'weights';
-  const side = fromCheckpoint ? 'the checkpoint' : 'the model';
+  if (normed > 0.9 * layers.size) return otherStatistics(layers, count(VAGUE.bias) === normed);
+  const shown = count(VAGUE.weights, VAGUE.norm);
+  if (count(VAGUE.computation) > shown) return otherComputation(layers);
+  return shown + count('channels of') > 0
+    ? otherWeights(layers, fromCheckpoint)
+    : weightsOrCode(layers, fromCheckpoint);
+}
+
+function otherStatistics(layers: ReadonlySet<string>, bias: boolean): Story {
+  const [first] = layers;
   return {
-    id: norms ? 'batch-norm-statistics' : 'weights-differ',
+    id: 'batch-norm-statistics',
     where: null,
-    summary: `PyTorch's network has other ${what} than ${side} in ${layers.size} layers, the first is ${first}: as of another epoch or another checkpoint${norms ? ', or moved on by running in training mode' : ''}`,
-    cure: `Make the golden file from the checkpoint that the model is made of${norms ? ', calling model.eval() right after loading' : ''}.`,
+    summary: bias
+      ? `PyTorch's network has another bias or running_mean of BatchNorm than the checkpoint in ${layers.size} layers, the first is ${first}; all else is alike`
+      : `PyTorch's network has other BatchNorm's parameters or running statistics than the checkpoint in ${layers.size} layers, the first is ${first}: as of another epoch or another checkpoint, or moved on by running in training mode`,
+    cure: 'Make the golden file from the checkpoint that the model is made of, calling model.eval() right after loading.',
+  };
+}
+
+function otherWeights(layers: ReadonlySet<string>, fromCheckpoint: boolean): Story {
+  const [first] = layers;
+  const side = sideOf(fromCheckpoint);
+  return {
+    id: 'weights-differ',
+    where: null,
+    summary: `PyTorch's network has other weights than ${side} in ${layers.size} layers, the first is ${first}: as of another epoch or another checkpoint`,
+    cure: OTHER_CHECKPOINT,
+  };
+}
+
+function otherComputation(layers: ReadonlySet<string>): Story {
+  const [first] = layers;
+  return {
+    id: 'other-computation',
+    where: null,
+    summary: `PyTorch's network computes something else than GoogLeNet in ${layers.size} layers, the first is ${first}, and not with other weights: no kernel gives their output from their input`,
+    cure: "Compare PyTorch's code with torchvision's: the normalisation, the activation and their order.",
+  };
+}
+
+function weightsOrCode(layers: ReadonlySet<string>, fromCheckpoint: boolean): Story {
+  const [first] = layers;
+  const side = sideOf(fromCheckpoint);
+  return {
+    id: 'layers-differ',
+    where: null,
+    summary: `${layers.size} layers of PyTorch's network differ, each by itself, the first is ${first}: either their weights are not those of ${side}, or something else is computed with them; too few pixels are recorded to tell which`,
+    cure: "Make sure that the golden file is from the checkpoint that the model is made of, and that PyTorch's code is torchvision's.",
   };
 }
 
@@ -126,11 +223,13 @@ function someRounding(count: number): Story {
 }
 
 /** Without the checkpoint nothing tells which of BatchNorm's numbers it is. */
-function otherBatchNorms(count: number): Story {
+function otherBatchNorms(count: number, bias: boolean): Story {
   return {
     id: 'batch-norm',
     where: null,
-    summary: `BatchNorm does otherwise in PyTorch's network than in the model, in ${count} layers, and their kernels are alike: training mode, another epsilon, or other statistics`,
+    summary: bias
+      ? `${count} layers of PyTorch's network add other biases than the model, and are alike otherwise: BatchNorm's bias or running_mean is another or lost, on one side`
+      : `BatchNorm does otherwise in PyTorch's network than in the model, in ${count} layers, and their kernels are alike: training mode, another epsilon, or other statistics`,
     cure: 'Pass --checkpoint, which tells which; or call model.eval() in PyTorch and capture again.',
   };
 }

@@ -39,5 +39,7 @@ export interface Finding {
 export type Lineup = (lab: Laboratory) => Iterable<Suspect>;
 
 export const CONVERT_AGAIN = 'Convert the checkpoint again.';
+export const LOOK =
+  'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.';
 export const TORCHVISION_GOLDEN =
   "Make the golden file again with torchvision's own model in eval mode, for example with golden/capture.py.";

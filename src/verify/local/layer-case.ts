@@ -5,7 +5,13 @@ import { BATCH_NORM_EPS, type ConvBlock } from '../structure.js';
 import { convolveAt, type Windows } from './convolve.js';
 import { channelError } from './errors.js';
 import { Recording } from './network.js';
-import { type Planes, type Position, samplePositions, valuesAt } from './planes.js';
+import {
+  largestPositions,
+  type Planes,
+  type Position,
+  samplePositions,
+  valuesAt,
+} from './planes.js';
 
 /** A layer of PyTorch's by itself: what it read and gave, and what it should have. */
 export interface ConvCase {
@@ -50,18 +56,19 @@ export class LayerCases {
   conv(name: string, input = this.recording.inputOf(name)): ConvCase | undefined {
     const module = this.recording.modules.get(name);
     const output = this.recording.recorded(name);
-    const weights = this.weightsOf(name);
+    const weights = this.weights(name);
     if (module?.type !== 'conv' || !input || !output || !weights) return undefined;
     if (input.channels !== module.block.inChannels) return undefined;
     if (output.channels !== module.block.outChannels) return undefined;
-    const positions = samplePositions(output);
+    const positions = [...samplePositions(output), ...largestPositions(output)];
     const expected = valuesAt(output, positions);
     const { block } = module;
     const channels = output.channels;
     return { name, block, input, output, positions, expected, channels, ...weights };
   }
 
-  private weightsOf(name: string) {
+  /** What a convolution should have for weights. */
+  weights(name: string) {
     const model = this.raw?.model ?? this.lab.model;
     const kernel = model.weights.get(`${name}/kernel`)?.data;
     const batchNorm = this.raw?.batchNorms.get(name) ?? null;

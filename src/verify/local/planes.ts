@@ -65,6 +65,33 @@ function pixelsOf(height: number, width: number, count: number, image: number): 
   return [...edges, ...inner];
 }
 
+/** Every pixel of some images. */
+export function allPositions(
+  { height, width }: Pick<Planes, 'height' | 'width'>,
+  images: readonly number[],
+): Position[] {
+  return images.flatMap((image) =>
+    Array.from({ length: height * width }, (_, i) => ({
+      image,
+      y: Math.floor(i / width),
+      x: i % width,
+    })),
+  );
+}
+
+/** Where each image's largest value lies: there shows what is cut off above. */
+export function largestPositions({ data, images, height, width }: Planes): Position[] {
+  const [area, length] = [height * width, data.length / images];
+  return Array.from({ length: images }, (_, image) => {
+    let best = image * length;
+    for (let i = best; i < (image + 1) * length; i++) {
+      if ((data[i] as number) > (data[best] as number)) best = i;
+    }
+    const pixel = best % area;
+    return { image, y: Math.floor(pixel / width), x: pixel % width };
+  });
+}
+
 /** The values at some positions: `[positions, channels]`. */
 export function valuesAt(planes: Planes, positions: readonly Position[]): Float64Array {
   const { data, channels, height, width } = planes;

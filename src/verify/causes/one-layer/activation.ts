@@ -1,10 +1,10 @@
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
-import { activated, convolved } from '../../local/layer-case.js';
+import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
-import type { ConvExplainer } from './explanation.js';
+import type { ConvExplainer, Explanation } from './explanation.js';
 
-/** What may stand in a ReLU's place: PyTorch's functions with their default arguments. */
-const ACTIVATIONS: readonly (readonly [name: string, f: (x: number) => number])[] = [
+/** What may stand in a ReLU's place: none, and PyTorch's functions with their default arguments. */
+export const ACTIVATIONS: readonly (readonly [name: string, f: (x: number) => number])[] = [
   ['', (x) => x],
   ['ReLU6', (x) => Math.min(6, Math.max(0, x))],
   ...[0.01, 0.1, 0.2, 0.25].map(
@@ -25,25 +25,80 @@ const ACTIVATIONS: readonly (readonly [name: string, f: (x: number) => number])[
   ['Hardtanh', (x) => Math.min(1, Math.max(-1, x))],
 ];
 
-/** Another function than ReLU after the BatchNorm, or none. */
+/** Another function than ReLU after the BatchNorm, none, or one before the convolution. */
 export const otherActivation: ConvExplainer = (each) => {
   const raw = convolved(each);
-  for (const [name, activation] of ACTIVATIONS) {
+  for (const [name, activation] of [...ACTIVATIONS, capped(each)]) {
     const output = activated(raw, each, { activation });
     const error = channelError(each.expected, output, each.channels);
-    if (error > LOCAL_GOAL) continue;
-    return {
-      key: `activation ${name}`,
-      id: 'activation',
-      summary: (where) =>
-        name === ''
-          ? `PyTorch's network has no ReLU after ${where}`
-          : `PyTorch's network has ${name} where GoogLeNet has ReLU, after ${where}`,
-      cure: TORCHVISION_GOLDEN,
-      error,
-    };
+    if (error <= LOCAL_GOAL) return { ...activationStory(name), error };
+  }
+  return slopes(raw, each) ?? reluBefore(each);
+};
+
+export function activationStory(name: string): Omit<Explanation, 'error'> {
+  return {
+    key: `activation ${name}`,
+    id: 'activation',
+    summary: (where) =>
+      name === ''
+        ? `PyTorch's network has no ReLU after ${where}`
+        : `PyTorch's network has ${name} where GoogLeNet has ReLU, after ${where}`,
+    cure: TORCHVISION_GOLDEN,
+  };
+}
+
+/** ReLU cut off where the largest number is, if that is reached again and again. */
+function capped({ expected }: ConvCase) {
+  const largest = expected.reduce((a, b) => Math.max(a, b), 0);
+  const often = expected.filter((value) => value === largest).length > 2;
+  const most = often ? largest : Infinity;
+  const name = `ReLU cut off at ${Number(most.toPrecision(4))}`;
+  return [name, (x: number) => Math.min(most, Math.max(0, x))] as const;
+}
+
+/** Negative numbers times a slope, one for all channels or for each its own. */
+function slopes(raw: Float64Array, each: ConvCase): Explanation | undefined {
+  const { channels, expected } = each;
+  const linear = activated(raw, each, { activation: (x) => x });
+  const [products, squares] = [new Float64Array(channels), new Float64Array(channels)];
+  for (const [i, value] of linear.entries()) {
+    if (value >= 0) continue;
+    const c = i % channels;
+    products[c] = (products[c] as number) + value * (expected[i] as number);
+    squares[c] = (squares[c] as number) + value * value;
+  }
+  const found = products.map((product, c) =>
+    squares[c] === 0 ? 0 : product / (squares[c] as number),
+  );
+  const output = linear.map((x, i) => (x < 0 ? x * (found[i % channels] as number) : x));
+  const error = channelError(expected, output, channels);
+  const sloping = found.filter((slope) => Math.abs(slope) > 1e-6).length;
+  // One number in a channel is met by some slope, whatever it is.
+  const negative = linear.filter((x, i) => x < 0 && expected[i] !== 0).length;
+  if (error > LOCAL_GOAL || sloping < channels / 4 || negative < 3 * sloping) return undefined;
+  return { ...activationStory('PReLU, or LeakyReLU with another slope,'), error };
+}
+
+/** The blocks begin with ReLU, which the next one then does for the one before it. */
+function reluBefore(each: ConvCase): Explanation | undefined {
+  if (!each.input.data.some((value) => value < 0)) return undefined;
+  const input = { ...each.input, data: each.input.data.map((value) => Math.max(0, value)) };
+  const raw = convolved(each, { input });
+  for (const activation of [(x: number) => x, (x: number) => Math.max(0, x)]) {
+    const output = activated(raw, each, { activation });
+    const error = channelError(each.expected, output, each.channels);
+    if (error <= LOCAL_GOAL) return { ...RELU_BEFORE, error };
   }
   return undefined;
+}
+
+export const RELU_BEFORE: Omit<Explanation, 'error'> = {
+  key: 'relu before',
+  id: 'activation',
+  summary: (where) =>
+    `PyTorch's network has ReLU before the convolution, not after BatchNorm, in ${where}`,
+  cure: TORCHVISION_GOLDEN,
 };
 
 /** By Abramowitz and Stegun's 7.1.26, to 1.5e-7. */

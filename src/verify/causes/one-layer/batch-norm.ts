@@ -4,16 +4,9 @@ import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
 import { showEpsilon } from '../batch-norm.js';
 import type { BatchNormParameters } from '../raw-network.js';
 import { CONVERT_AGAIN, TORCHVISION_GOLDEN } from '../suspect.js';
-import { batchStatistics } from './batch-statistics.js';
-import type { ConvExplainer, Explanation } from './explanation.js';
-
-/** What BatchNorm did to each channel, from what went in and came out. */
-interface Affine {
-  readonly scale: Float64Array;
-  readonly offset: Float64Array;
-  /** Channels of which enough was seen. */
-  readonly seen: readonly number[];
-}
+import { ofBatch } from './batch-moved.js';
+import { type Affine, fitChannels } from './channel-fit.js';
+import { type ConvExplainer, type Explanation, VAGUE } from './explanation.js';
 
 type Story = Omit<Explanation, 'error'>;
 
@@ -30,45 +23,6 @@ export const otherBatchNorm: ConvExplainer = (each, cases) => {
   const story = each.batchNorm && ofBatch(each, each.batchNorm, fit);
   return { ...(story ?? unknown(each, raw, fit, cases.fromCheckpoint)), error };
 };
-
-/** Least squares where ReLU let the values through; null where too little was seen to tell. */
-function fitChannels(raw: Float64Array, each: ConvCase): Affine | null {
-  const { channels, expected } = each;
-  const [scale, offset] = [each.scale.slice(), each.offset.slice()];
-  const seen: number[] = [];
-  let spare = 0;
-  for (let c = 0; c < channels; c++) {
-    const line = fitLine(raw, expected, c, channels);
-    if (line === null) continue;
-    [scale[c], offset[c]] = [line.scale, line.offset];
-    spare += line.count - 2;
-    seen.push(c);
-  }
-  return seen.length >= channels / 2 && spare >= channels ? { scale, offset, seen } : null;
-}
-
-function fitLine(x: Float64Array, y: Float64Array, channel: number, channels: number) {
-  let [count, sx, sy, largest] = [0, 0, 0, 0];
-  for (let i = channel; i < x.length; i += channels) {
-    if (y[i] === 0) continue;
-    count++;
-    sx += x[i] as number;
-    sy += y[i] as number;
-    largest = Math.max(largest, Math.abs(x[i] as number));
-  }
-  if (count < 3) return null;
-  const [mx, my] = [sx / count, sy / count];
-  let [sxx, sxy] = [0, 0];
-  for (let i = channel; i < x.length; i += channels) {
-    if (y[i] === 0) continue;
-    sxx += ((x[i] as number) - mx) ** 2;
-    sxy += ((x[i] as number) - mx) * ((y[i] as number) - my);
-  }
-  // Values that hardly vary tell of no slope.
-  if (!(sxx > (1e-5 * largest) ** 2)) return null;
-  const scale = sxy / sxx;
-  return { count, scale, offset: my - scale * mx };
-}
 
 /** One of the usual ways in which all of a BatchNorm goes wrong. */
 function known(
@@ -96,7 +50,8 @@ function known(
     const output = activated(raw, each, trial);
     if (channelError(each.expected, output, each.channels) <= 2 * LOCAL_GOAL) return story;
   }
-  return undefined;
+  const output = activated(raw, each, { scale: overNorms(each) });
+  return channelError(each.expected, output, each.channels) <= 2 * LOCAL_GOAL ? NORMED : undefined;
 }
 
 const EPS = 1e-3;
@@ -170,66 +125,26 @@ const NONE: Story = {
   cure: TORCHVISION_GOLDEN,
 };
 
-const BATCH: Story = {
-  key: 'statistics of the batch',
-  id: 'training-mode',
+const NORMED: Story = {
+  key: 'kernels normed',
+  id: 'kernel-normed',
   summary: (where) =>
-    `the golden file was made in training mode: BatchNorm took the statistics of the batch, in ${where}`,
-  cure: 'Call model.eval() in PyTorch before the golden file is made.',
+    `PyTorch's network has each filter divided by its norm, as by weight_norm whose g is lost or 1, in ${where}`,
+  cure: 'Load weight_norm with its g, or remove it, and capture.',
 };
 
-/** Statistics of this batch, or those of the running ones that have moved towards it. */
-function ofBatch(each: ConvCase, batchNorm: BatchNormParameters, fit: Affine): Story | undefined {
-  const channels = fit.seen.slice(0, 6);
-  const found = impliedStatistics(fit, batchNorm, channels);
-  const batch = batchStatistics(each, channels);
-  const close = (a: number, b: number, unit: number) => Math.abs(a - b) <= 1e-3 * unit;
-  const all = (holds: (i: number) => boolean) => channels.every((_, i) => holds(i));
-  const at = (list: readonly number[], i: number) => list[i] as number;
-  const deviation = (i: number) => Math.sqrt(at(batch.variance, i)) + 1e-6;
-  const taken = all(
-    (i) =>
-      close(at(found.mean, i), at(batch.mean, i), deviation(i)) &&
-      close(at(found.variance, i), at(batch.variance, i), at(batch.variance, i) + EPS),
-  );
-  if (taken) return BATCH;
-  const shares = channels.map((c, i) => {
-    const running = batchNorm.mean[c] as number;
-    return (at(found.mean, i) - running) / (at(batch.mean, i) - running);
-  });
-  const share = [...shares].sort((a, b) => a - b)[shares.length >> 1] as number;
-  const moved = share > 0.005 && share < 0.9 && shares.every((each) => close(each, share, 10));
-  return moved ? { ...MOVED, summary: (where) => MOVED.summary(where) } : undefined;
-}
-
-const MOVED: Story = {
-  key: 'other batch norm',
-  id: 'batch-norm-statistics',
-  summary: (where) =>
-    `PyTorch's running statistics of BatchNorm have moved on from the checkpoint's, in ${where}: the model ran this batch in training mode before`,
-  cure: 'Load the checkpoint, call model.eval() at once, and capture.',
-};
-
-/** The mean and variance that give such scales and offsets with the checkpoint's weight and bias. */
-function impliedStatistics(
-  { scale, offset }: Affine,
-  { gamma, beta }: BatchNormParameters,
-  channels: readonly number[],
-) {
-  const at = (list: ArrayLike<number>, c: number) => list[c] as number;
-  return {
-    mean: channels.map((c) => (at(beta, c) - at(offset, c)) / at(scale, c)),
-    variance: channels.map((c) => (at(gamma, c) / at(scale, c)) ** 2 - EPS),
-  };
+/** Scales that divide by the norm of each filter, too. */
+function overNorms({ kernel, channels, scale }: ConvCase): Float64Array {
+  const squares = new Float64Array(channels);
+  for (const [i, value] of kernel.entries()) {
+    squares[i % channels] = (squares[i % channels] as number) + value * value;
+  }
+  return scale.map((value, c) => value / Math.sqrt(squares[c] as number));
 }
 
 /** Scales and offsets that follow no rule: the kernel is cleared all the same. */
-function unknown(
-  each: ConvCase,
-  raw: Float64Array,
-  { scale, offset, seen }: Affine,
-  fromCheckpoint: boolean,
-): Story {
+function unknown(each: ConvCase, raw: Float64Array, fit: Affine, fromCheckpoint: boolean): Story {
+  const { scale, offset, seen } = fit;
   const differs = (a: Float64Array, b: Float64Array, c: number, unit: number) =>
     Math.abs((a[c] as number) - (b[c] as number)) > 1e-3 * Math.abs(unit);
   const kept = movedAlone(each, raw, seen);
@@ -250,10 +165,11 @@ function unknown(
       : '';
   const silent = odd.filter((c) => isSilent(each, c));
   if (silent.length === odd.length) return silentStory(each, which);
+  if (!fromCheckpoint && addsNothing(each, fit)) return NO_OFFSET;
   if (!fromCheckpoint) return folded(each, !kept, which, odd.length < seen.length / 2);
   const fields = kept ? 'bias or running_mean' : 'weight, bias, running_mean or running_var';
   return {
-    key: odd.length < seen.length / 2 ? `channels of ${each.name}` : 'other batch norm',
+    key: odd.length < seen.length / 2 ? `channels of ${each.name}` : kept ? VAGUE.bias : VAGUE.norm,
     id: 'batch-norm',
     tensor: `${each.name}/${kept ? 'bias' : 'kernel'}`,
     summary: (where) =>
@@ -261,6 +177,20 @@ function unknown(
     cure: 'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.',
   };
 }
+
+/** Whether PyTorch's channels are scaled alone, where the model's are moved, too. */
+function addsNothing(each: ConvCase, { offset, seen }: Affine): boolean {
+  const spread = (values: Float64Array) => Math.hypot(...seen.map((c) => values[c] as number));
+  return seen.length > 3 && spread(offset) < 1e-4 * spread(each.offset);
+}
+
+const NO_OFFSET: Story = {
+  key: 'no offset',
+  id: 'batch-norm-affine',
+  summary: (where) =>
+    `PyTorch's network has no BatchNorm in ${where}, or one that has lost its bias and running_mean: its convolutions are scaled alone`,
+  cure: TORCHVISION_GOLDEN,
+};
 
 /** Whether other offsets do, with the scales as they should be. */
 function movedAlone(each: ConvCase, raw: Float64Array, seen: readonly number[]): boolean {
@@ -325,7 +255,7 @@ function scaledKernel(each: ConvCase, ratio: number, fromCheckpoint: boolean): S
 function folded(each: ConvCase, scaled: boolean, which: string, few: boolean): Story {
   const tensor = `${each.name}/${scaled ? 'kernel' : 'bias'}`;
   return {
-    key: few ? `channels of ${each.name}` : 'other batch norm',
+    key: few ? `channels of ${each.name}` : scaled ? VAGUE.norm : VAGUE.bias,
     id: 'corrupt-tensor',
     tensor,
     summary: (where) =>

@@ -1,11 +1,13 @@
 import { convolveAt } from '../../local/convolve.js';
 import { type ConvCase, usualWindows } from '../../local/layer-case.js';
-import type { Position } from '../../local/planes.js';
+import { allPositions } from '../../local/planes.js';
 
 /** Mean and biased variance over the batch of what the convolution gives in some channels. */
 export function batchStatistics(each: ConvCase, channels: readonly number[]) {
   const kernel = kernelOf(each, channels);
-  const raw = convolveAt(each.input, kernel, usualWindows(each.block), allPositions(each));
+  const images = Array.from({ length: each.output.images }, (_, image) => image);
+  const positions = allPositions(each.output, images);
+  const raw = convolveAt(each.input, kernel, usualWindows(each.block), positions);
   const count = raw.length / channels.length;
   const mean = channels.map(() => 0);
   const variance = channels.map(() => 0);
@@ -31,13 +33,4 @@ function kernelOf({ kernel, channels: all }: ConvCase, channels: readonly number
     }
   }
   return part;
-}
-
-function allPositions({ output }: ConvCase): Position[] {
-  const { images, height, width } = output;
-  return Array.from({ length: images * height * width }, (_, i) => ({
-    image: Math.floor(i / (height * width)),
-    y: Math.floor(i / width) % height,
-    x: i % width,
-  }));
 }

@@ -12,6 +12,7 @@ import { explainImages, ofImages, shiftedImages } from '../images/explain-images
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { otherActivation } from './activation.js';
 import { otherBatchNorm } from './batch-norm.js';
+import { exchangedLayer } from './exchanged-layer.js';
 import {
   type ConvExplainer,
   type Explanation,
@@ -19,10 +20,13 @@ import {
   type LayerExplanation,
 } from './explanation.js';
 import { otherInputChannels } from './input-channels.js';
-import { isOtherKernel } from './kernel-fit.js';
-import { otherKernel, unexplained } from './kernels.js';
+import { FEW_TAPS, isOtherKernel, MANY_TAPS } from './kernel-fit.js';
+import { otherKernel } from './kernels.js';
+import { otherNorm } from './other-norm.js';
 import { otherInput, readsStory } from './reads.js';
+import { reluFirst } from './relu-first.js';
 import { lessPrecision } from './rounded.js';
+import { unexplained } from './unexplained.js';
 import { otherWindows } from './windows.js';
 
 const EXPLAINERS: readonly ConvExplainer[] = [
@@ -30,8 +34,11 @@ const EXPLAINERS: readonly ConvExplainer[] = [
   otherActivation,
   otherWindows,
   otherKernel,
+  exchangedLayer,
   otherBatchNorm,
+  reluFirst,
   otherInputChannels,
+  otherNorm,
 ];
 
 /**
@@ -50,7 +57,7 @@ export function explainConv(
   // Where nothing explains several layers, it is all of them, and the search takes long.
   if (before.filter(isVague).length > 3) {
     const last = before.findLast(({ explanation }) => explanation.explainer)?.explanation.explainer;
-    return search(each, cases, last ? [last] : []) ?? unexplained(each, fromCheckpoint);
+    return search(each, cases, last ? [last] : []) ?? unexplained(each, fromCheckpoint, FEW_TAPS);
   }
   const first = cases.recording.modules.get(each.name)?.from[0] === INPUT;
   const alone = first && isRight(cases, 'conv2');
@@ -62,7 +69,7 @@ export function explainConv(
     (first ? shiftedImages(each) : undefined) ??
     imagesAlone(each) ??
     (first ? otherImages(each, cases) : undefined) ??
-    unexplained(each, fromCheckpoint)
+    unexplained(each, fromCheckpoint, MANY_TAPS)
   );
 }
 

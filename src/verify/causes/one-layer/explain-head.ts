@@ -6,9 +6,10 @@ import { auxiliaryOutputs } from '../outputs/auxiliary.js';
 import { findDropout } from '../outputs/dropout.js';
 import { explainOutputs } from '../outputs/explain-outputs.js';
 import { explainLinear, type LinearCase, linear, linearCase } from '../outputs/linear.js';
+import { linearInHalf } from '../outputs/linear-in-half.js';
 import { type Rows, rowsOf, worstDistance } from '../outputs/rows.js';
 import { CONVERT_AGAIN } from '../suspect.js';
-import type { Explanation, LayerExplanation } from './explanation.js';
+import { type Explanation, type LayerExplanation, VAGUE } from './explanation.js';
 import { averageStory, otherAverages } from './pool.js';
 
 /** Why `fc`, and what was done with its logits, gives what the golden file holds. */
@@ -60,6 +61,7 @@ function explainLast(
     otherPooling(lab, cases, expected) ??
     explainLinear(each, LOCAL_GOAL) ??
     explainOutputs(usual, expected, LOCAL_GOAL) ??
+    linearInHalf(each, LOCAL_GOAL) ??
     auxiliary(lab, cases, expected) ??
     dropout(each, error) ??
     other(lab, recorded)
@@ -114,7 +116,7 @@ function other({ checkpoint }: Laboratory, recorded: boolean): Explanation {
     ? 'fc, or what was done to its input (dropout),'
     : 'fc, or what was done before or after it,';
   return {
-    key: 'other weights',
+    key: VAGUE.either,
     id: 'corrupt-tensor',
     summary: () =>
       checkpoint === null

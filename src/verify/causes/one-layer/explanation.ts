@@ -30,7 +30,17 @@ export interface LayerExplanation {
 /** One kind of explanation of a convolution with its BatchNorm and ReLU. */
 export type ConvExplainer = (each: ConvCase, cases: LayerCases) => Explanation | undefined;
 
-/** Whether it only says that the weights differ. */
-export function isVague({ explanation }: Pick<LayerExplanation, 'explanation'>): boolean {
-  return /^(channels of|other weights|other batch norm)/.test(explanation.key);
+/** Keys of what says little: that weights differ, that something else is computed, or that it is one of both. */
+export const VAGUE = {
+  weights: 'other weights',
+  computation: 'other computation',
+  either: 'other layer',
+  /** All of a BatchNorm, and where its offset alone is another. */
+  norm: 'other batch norm',
+  bias: 'other batch norm, its offset',
+} as const;
+
+/** Whether it says no more than that a layer differs. */
+export function isVague({ explanation: { key } }: Pick<LayerExplanation, 'explanation'>): boolean {
+  return key.startsWith('channels of') || Object.values<string>(VAGUE).includes(key);
 }

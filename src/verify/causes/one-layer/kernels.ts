@@ -1,17 +1,18 @@
-import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
-import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
-import { BFLOAT16, FLOAT16 } from '../../rounding.js';
+import { LOCAL_GOAL } from '../../local/errors.js';
+import { type ConvCase, errorOf } from '../../local/layer-case.js';
+import { BFLOAT16, FLOAT16, TF32, TF32_CUT } from '../../rounding.js';
+import { INTEGER_ROUNDINGS } from '../integers.js';
 import { LAYOUTS, readAs, storedAs } from '../kernel-layout.js';
-import { CONVERT_AGAIN } from '../suspect.js';
-import type { ConvExplainer, Explanation } from './explanation.js';
-import { singleTap } from './single-tap.js';
+import { CONVERT_AGAIN, LOOK } from '../suspect.js';
+import type { ConvExplainer } from './explanation.js';
 
 /** A kernel other than it should be, in a way that can be told. */
 export const otherKernel: ConvExplainer = (each, cases) => {
+  const before = errorOf(each);
   for (const { kernel, key, words, id } of candidates(each)) {
-    const output = activated(convolved(each, { kernel }), each);
-    const error = channelError(each.expected, output, each.channels);
-    if (error > LOCAL_GOAL) continue;
+    const error = errorOf(each, { kernel });
+    // A weight half way between two integers may go to either.
+    if (error > (id === 'precision-int' ? Math.max(LOCAL_GOAL, before / 10) : LOCAL_GOAL)) continue;
     return { ...story(each, cases.fromCheckpoint, key, words), id, error };
   }
   return undefined;
@@ -70,7 +71,7 @@ function* candidates({ kernel, block, channels }: ConvCase): Iterable<Candidate>
     moved((y, x, i, o) => index(y, x, i, channels - 1 - o)),
     'with the output channels in reverse',
   );
-  for (const rounding of [FLOAT16, BFLOAT16]) {
+  for (const rounding of [FLOAT16, BFLOAT16, TF32, TF32_CUT]) {
     const name = `rounded to ${rounding.name}`;
     yield {
       kernel: rounding.round(kernel),
@@ -79,12 +80,9 @@ function* candidates({ kernel, block, channels }: ConvCase): Iterable<Candidate>
       words: name,
     };
   }
-  for (const levels of [127, 7]) {
-    const bits = levels === 127 ? 8 : 4;
+  for (const { bits, round } of INTEGER_ROUNDINGS) {
     const words = `rounded to integers of ${bits} bits`;
-    const rest = { key: words, id: 'precision-int', words };
-    yield { ...rest, kernel: integers(kernel, channels, levels, true) };
-    yield { ...rest, kernel: integers(kernel, channels, levels, false) };
+    yield { key: words, id: 'precision-int', words, kernel: round(kernel, channels) };
   }
 }
 
@@ -107,24 +105,6 @@ function rearrange(
   return out;
 }
 
-/** Symmetric quantisation, with one scale a channel or one for all. */
-function integers(
-  kernel: Float32Array,
-  channels: number,
-  levels: number,
-  perChannel: boolean,
-): Float32Array {
-  const largest = new Float64Array(channels);
-  for (const [i, value] of kernel.entries()) {
-    largest[i % channels] = Math.max(largest[i % channels] as number, Math.abs(value));
-  }
-  const all = Math.max(...largest);
-  return kernel.map((value, i) => {
-    const step = (perChannel ? (largest[i % channels] as number) : all) / levels;
-    return step === 0 ? 0 : Math.round(value / step) * step;
-  });
-}
-
 function story(each: ConvCase, fromCheckpoint: boolean, key: string, words: string) {
   return {
     key,
@@ -137,36 +117,4 @@ function story(each: ConvCase, fromCheckpoint: boolean, key: string, words: stri
     },
     cure: fromCheckpoint ? LOOK : CONVERT_AGAIN,
   };
-}
-
-const LOOK = 'The model has what the checkpoint has: look at what PyTorch loaded, or at its code.';
-
-/** A layer whose input is right and whose output is not, whatever was tried. */
-export function unexplained(each: ConvCase, fromCheckpoint: boolean): Explanation {
-  const output = activated(convolved(each), each);
-  const errors = channelErrors(each.expected, output, each.channels);
-  const odd = Array.from(errors.keys()).filter((c) => (errors[c] as number) > LOCAL_GOAL);
-  const few = odd.length < each.channels;
-  const which = few ? ` (${channelList(odd)} of ${each.channels})` : '';
-  const tap = few ? singleTap(each, odd) : undefined;
-  const what = tap ?? `${each.name}/kernel`;
-  return {
-    key: few ? `channels of ${each.name}` : 'other weights',
-    id: 'corrupt-tensor',
-    tensor: `${each.name}/kernel`,
-    summary: (where) => {
-      const whose = where === each.name ? what : where;
-      const rest = `${which}: what goes into it is right, what comes out is not`;
-      return fromCheckpoint
-        ? `${whose} is not in PyTorch's network what it is in the checkpoint${rest}`
-        : `${whose} is corrupted, or PyTorch has another${rest}`;
-    },
-    cure: fromCheckpoint ? LOOK : CONVERT_AGAIN,
-    error: Math.max(...errors),
-  };
-}
-
-export function channelList(odd: readonly number[]): string {
-  const shown = odd.slice(0, 4).join(', ');
-  return `output channel${odd.length === 1 ? '' : 's'} ${shown}${odd.length > 4 ? ` and ${odd.length - 4} more` : ''}`;
 }

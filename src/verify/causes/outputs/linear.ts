@@ -1,6 +1,7 @@
 import type { Laboratory } from '../../laboratory.js';
 import type { Planes } from '../../local/planes.js';
-import { BFLOAT16, FLOAT16 } from '../../rounding.js';
+import { BFLOAT16, FLOAT16, TF32, TF32_CUT } from '../../rounding.js';
+import { INTEGER_ROUNDINGS } from '../integers.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { outputOrders } from './orders.js';
 import { distance, fitScale, mapRows, type Rows, rowAt, rowsOf, worstDistance } from './rows.js';
@@ -84,7 +85,7 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
   yield* changedBias(each, usual);
   yield* fewClasses(each, usual);
   yield* oneFeature(each, usual);
-  for (const rounding of [FLOAT16, BFLOAT16]) {
+  for (const rounding of [FLOAT16, BFLOAT16, TF32, TF32_CUT]) {
     const name = `rounded to ${rounding.name}`;
     const outputs = linear({ ...each, kernel: rounding.round(kernel), bias: rounding.round(bias) });
     yield [
@@ -96,15 +97,17 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
       outputs,
     ];
   }
-  const integers = linear({ ...each, kernel: quantized(kernel, bias.length) });
-  yield [
-    {
-      ...tensorStory('fc/kernel', "PyTorch's fc.weight is rounded to integers of 8 bits"),
-      key: 'rounded to integers of 8 bits',
-      id: 'precision-int',
-    },
-    integers,
-  ];
+  for (const { bits, round } of INTEGER_ROUNDINGS) {
+    const name = `rounded to integers of ${bits} bits`;
+    yield [
+      {
+        ...tensorStory('fc/kernel', `PyTorch's fc.weight is ${name}`),
+        key: name,
+        id: 'precision-int',
+      },
+      linear({ ...each, kernel: round(kernel, bias.length) }),
+    ];
+  }
   const turned = transposed(kernel, bias.length);
   yield [
     tensorStory(
@@ -224,18 +227,6 @@ function* oneFeature(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
     yield [tensorStory('fc/kernel', `PyTorch's fc ${words}`), outputs];
     return;
   }
-}
-
-/** Symmetric integers of 8 bits, one scale for each class. */
-function quantized(kernel: Float32Array, columns: number): Float32Array {
-  const largest = new Float64Array(columns);
-  for (const [i, value] of kernel.entries()) {
-    largest[i % columns] = Math.max(largest[i % columns] as number, Math.abs(value));
-  }
-  return kernel.map((value, i) => {
-    const step = (largest[i % columns] as number) / 127;
-    return step === 0 ? 0 : Math.round(value / step) * step;
-  });
 }
 
 /** The numbers of `[features, classes]` taken for those of `[classes, features]`. */
