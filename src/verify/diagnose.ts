@@ -8,7 +8,7 @@ import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
 import { asGraph } from './causes/graph.js';
-import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
+import { inputPairs, inputSuspects, movedImages, roundedInputs } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
 import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
@@ -50,6 +50,7 @@ const LINEUPS: readonly Lineup[] = [
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  roundedInputs,
   movedImages,
   inputPairs,
   oneLayer,
