@@ -10,6 +10,7 @@ import { branchOrders } from './causes/branch-orders.js';
 import { asGraph } from './causes/graph.js';
 import { inputPairs, inputSuspects, movedImages, roundedInputs } from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
+import { averagesAlone, averagesBesideLayers } from './causes/outputs/averages.js';
 import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
@@ -42,8 +43,10 @@ const LINEUPS: readonly Lineup[] = [
   quantizedWeights,
   weightSuspects,
   modelLayers,
+  averagesBesideLayers,
   singleLayers,
   outputSuspects,
+  averagesAlone,
   inputSuspects,
   torchLayers,
   batchNormEps,

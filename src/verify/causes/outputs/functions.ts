@@ -226,11 +226,11 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-function softmax(row: Float64Array): Float64Array {
+export function softmax(row: Float64Array): Float64Array {
   return logSoftmax(row).map(Math.exp);
 }
 
-function logSoftmax(row: Float64Array): Float64Array {
+export function logSoftmax(row: Float64Array): Float64Array {
   const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
   const sum = row.reduce((a, b) => a + Math.exp(b - largest), 0);
   return row.map((value) => value - largest - Math.log(sum));
