@@ -8,7 +8,13 @@ import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
 import { branchOrders } from './causes/branch-orders.js';
 import { asGraph } from './causes/graph.js';
-import { inputPairs, inputSuspects, movedImages, roundedInputs } from './causes/input.js';
+import {
+  inputPairs,
+  inputSuspects,
+  movedImages,
+  roundedInputs,
+  sizedInputs,
+} from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
 import { averagesAlone, averagesBesideLayers } from './causes/outputs/averages.js';
 import { outputSuspects } from './causes/outputs.js';
@@ -56,6 +62,7 @@ const LINEUPS: readonly Lineup[] = [
   roundedInputs,
   movedImages,
   inputPairs,
+  sizedInputs,
   oneLayer,
   branchOrders,
   vagueLayers,
@@ -192,6 +199,11 @@ function hints(
     ...(lab.golden.activations.size === 0
       ? [
           'Capture the golden file with every layer (golden/capture.py --layers): the first layer that differs is then named.',
+        ]
+      : []),
+    ...(lab.golden.input.every(Number.isInteger)
+      ? [
+          "The golden file's input holds whole numbers alone: if PyTorch was given others, save them in float32, as they go into the model.",
         ]
       : []),
     ...(lab.golden.provenance?.checkpointSha256

@@ -237,7 +237,8 @@ BOTH = {
     "larger-padded": (IMAGES, F.pad(IMAGES, (4, 4, 4, 4))),
     "larger-cropped": (WIDE[:, :, 5:69, 4:68].contiguous(), WIDE),
     "larger-centre": (WIDE[:, :, 4:68, 4:68].contiguous(), WIDE),
-    "smaller-cropped": (IMAGES, IMAGES[:, :, 4:60, 4:60]),
+    "smaller-centre": (IMAGES, IMAGES[:, :, 4:60, 4:60]),
+    "smaller-cropped": (IMAGES, IMAGES[:, :, 2:58, 5:61]),
     "larger-pictures": (IMAGES, WIDE),
 }
 LOGITS = {

@@ -1,3 +1,4 @@
+import { MIN_IMAGE_SIZE } from '../../googlenet/architecture.js';
 import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
 import { batchNHWC, type Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
@@ -16,6 +17,7 @@ import {
   SWAPPED,
   sameColours,
 } from './images/recipes.js';
+import { sizedImages, sizeStory } from './images/sizes.js';
 import { blurredImages, isOfSize, roundedImages } from './images/whole-numbers.js';
 import type { Finding, Lineup, Suspect } from './suspect.js';
 
@@ -211,6 +213,30 @@ async function measureBlurred(
 
 /** What lost decimals leave on networks that amplify them; what is wrong otherwise leaves more. */
 const MOST_BLURRED = 0.25;
+
+/** The images in sizes that people take them in; with layers, the first of them tells its own. */
+export const sizedInputs: Lineup = function* (lab) {
+  if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
+  const planes = planesOf(lab.golden.input, lab.golden.shape);
+  const usual = planes.height;
+  for (const imageSize of otherSizes(usual)) {
+    const model = { ...lab.model, layers: lab.layersFor(imageSize) };
+    for (const { words, images } of sizedImages(planes, imageSize)) {
+      const description = `images of ${imageSize}x${imageSize}, ${words}`;
+      const variation = { model, imageSize, input: () => images.data };
+      yield { ...sizeStory(imageSize, usual, words), description, variation };
+    }
+  }
+};
+
+function otherSizes(usual: number): number[] {
+  const shares = [256 / 224, 2, 1 / 2, 224 / 256, 3 / 2, 299 / 224];
+  const sizes = [...shares.map((share) => Math.round(share * usual)), 224, 256];
+  const near = (size: number) => size <= 2 * usual && 2 * size >= usual;
+  return [...new Set(sizes)].filter(
+    (size) => near(size) && size !== usual && size >= MIN_IMAGE_SIZE,
+  );
+}
 
 /** Turns, and shifts by a pixel or two; only without layers, which tell at once. */
 export const movedImages: Lineup = function* (lab) {

@@ -16,6 +16,7 @@ import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { colourStory, fitColours, type Range, SAVED } from './colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './moves.js';
 import { BYTES, between, type Colours, IMAGENET, recoloured } from './recipes.js';
+import { explainSize, otherSize, shiftedError, spread } from './sizes.js';
 import { blurredImages, eightBits, isOfSize, roundedImages } from './whole-numbers.js';
 
 /**
@@ -29,6 +30,7 @@ export function explainImages(
 ): Explanation | undefined {
   const tell = (colours: Colours) => colourStory(colours, ranges, transformInput);
   return (
+    explainSize(each) ??
     exact(each) ??
     inColours(each, each.input, '', tell) ??
     movedColours(each, tell) ??
@@ -189,7 +191,11 @@ function exactShift(each: ConvCase): Explanation | undefined {
 
 /** Images that the golden file does not hold whole, where nothing else explains the layer. */
 export function lostImages(each: ConvCase): Explanation | undefined {
-  return shiftedImages(each) ?? (isOtherKernel(each) === true ? undefined : blurred(each));
+  return (
+    shiftedImages(each) ??
+    otherSize(each) ??
+    (isOtherKernel(each) === true ? undefined : blurred(each))
+  );
 }
 
 /** What lay beyond the edge is not in the golden file: the pixels that are agree, when they are shifted. */
@@ -206,7 +212,7 @@ function nearestShift(each: ConvCase): readonly [number, number] | undefined {
   const { kernel, stride } = each.block;
   const margin = Math.ceil((reach + kernel) / stride);
   if (outputSize(input.height, usualWindows(each.block)) !== output.height) return undefined;
-  const inner = innerPositions(each, margin);
+  const inner = spread(output, margin, Math.min(output.height, output.width) - margin);
   if (inner.length < 8 || output.height < 4) return undefined;
   const [few, many] = [at(each, inner.slice(0, 3)), at(each, inner)];
   for (let distance = 1; distance <= reach; distance++) {
@@ -216,28 +222,6 @@ function nearestShift(each: ConvCase): readonly [number, number] | undefined {
     }
   }
   return undefined;
-}
-
-/** A shift is the convolution read from other pixels, so that no image need be moved. */
-function shiftedError(each: ConvCase, dy: number, dx: number): number {
-  const { stride } = each.block;
-  const positions = each.positions.map(({ image, y, x }) => ({
-    image,
-    y: y - dy / stride,
-    x: x - dx / stride,
-  }));
-  return errorOf({ ...each, positions });
-}
-
-function innerPositions({ output }: ConvCase, margin: number): Position[] {
-  const { images, height, width } = output;
-  const span = Math.min(height, width) - 2 * margin;
-  if (span < 1) return [];
-  return Array.from({ length: 32 }, (_, i) => ({
-    image: i % images,
-    y: margin + ((i * 7) % span),
-    x: margin + ((i * 5 + (i >> 2)) % span),
-  }));
 }
 
 /** Shifts of one size, the straight ones first. */

@@ -104,8 +104,9 @@ function sum(parts: readonly Rows[]): Rows {
 }
 
 function fold(parts: readonly Rows[], join: (a: number, b: number) => number): Rows {
-  return parts.reduce((all, rows) => ({
-    ...all,
-    values: all.values.map((value, i) => join(value, rows.values[i] as number)),
-  }));
+  const [first, ...rest] = parts as [Rows, ...Rows[]];
+  const values = first.values.map((value, i) =>
+    rest.reduce((all, rows) => join(all, rows.values[i] as number), value),
+  );
+  return { ...first, values };
 }
