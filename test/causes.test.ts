@@ -67,6 +67,8 @@ const CASES: readonly Case[] = [
   ['branch-pool', 'pool-kind', 'inception3b.branch4.0', /an average pool, not a max-pool/],
   ['maximum', 'pool-kind', 'avgpool', /takes the maximum/],
   ['dilated', 'conv-windows', 'inception3a.branch2.1', /a dilation of 2 instead of 1/],
+  ['unpadded', 'conv1-padding', 'conv1', /conv1 with a padding of 0 instead of 3$/],
+  ['strided', 'conv-windows', 'conv1', /conv1 with a stride of 1 instead of 2$/],
   ['turned', 'kernel-layout', 'conv3/kernel', /PyTorch's network has conv3\/kernel turned by 180/],
   ['all-turned', 'kernel-layout', null, /PyTorch's network has the kernels .* turned by 180/],
   [

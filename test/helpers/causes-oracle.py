@@ -126,6 +126,14 @@ def dilated(net):
     conv.dilation = conv.padding = (2, 2)
 
 
+def unpadded(net):
+    net.conv1.conv.padding = (0, 0)
+
+
+def strided(net):
+    net.conv1.conv.stride = (1, 1)
+
+
 def turned(net):
     net.conv3.conv.weight.data = net.conv3.conv.weight.data.flip(2, 3).contiguous()
 
@@ -188,6 +196,8 @@ NETWORKS = {
     "branch-pool": branch_pool,
     "maximum": maximum,
     "dilated": dilated,
+    "unpadded": unpadded,
+    "strided": strided,
     "turned": turned,
     "all-turned": each_kernel(lambda kernel: kernel.flip(2, 3)),
     "one-weight": one_weight,

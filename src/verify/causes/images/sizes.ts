@@ -36,21 +36,26 @@ export function sizeStory(size: number, usual: number, words: string | null) {
   };
 }
 
-/** Images that are the golden file's in another size, or a part of each other. */
+/** Images that are the golden file's in another size. */
 export function explainSize(each: ConvCase): Explanation | undefined {
   for (const size of sizesOf(each)) {
     for (const { words, images } of sizedImages(each.input, size)) {
       const error = errorOf(each, { input: images });
       if (error <= LOCAL_GOAL) return told(each, size, words, error);
     }
-    const part = partOf(each, size);
-    if (part !== undefined) return told(each, size, part, 0);
   }
   return undefined;
 }
 
-/** The size alone, where it follows from what the first layer gave, and no other windows nor weights do it. */
+/**
+ * Images of which the golden file's are a part, or that are a part of those; else the size alone, where it follows
+ * from what the first layer gave. No other windows nor weights may do it.
+ */
 export function otherSize(each: ConvCase): Explanation | undefined {
+  for (const size of sizesOf(each)) {
+    const part = partOf(each, size);
+    if (part !== undefined) return told(each, size, part, 0);
+  }
   const [size] = sizesOf(each);
   if (size === undefined || fitsOtherWindows(each)) return undefined;
   return told(each, size, null, 0);
@@ -106,11 +111,17 @@ function partOf(each: ConvCase, size: number): string | undefined {
       const moved = (part: ConvCase) =>
         apart > 0 ? shiftedError(part, top, left) : shiftedError(part, -top, -left);
       if (moved(few) > 10 * LOCAL_GOAL || moved(many) > LOCAL_GOAL) continue;
+      if (apart < 0 && !isCrop(each, size, top, left)) continue;
       const place = `from pixel ${left} of row ${top} on`;
       return apart > 0 ? `which are a part of those, ${place}` : `cropped, ${place}`;
     }
   }
   return undefined;
+}
+
+/** A crop is known whole, its edges, too. */
+function isCrop(each: ConvCase, size: number, top: number, left: number): boolean {
+  return errorOf(each, { input: cropped(each.input, size, top, left) }) <= LOCAL_GOAL;
 }
 
 function at(each: ConvCase, positions: readonly Position[]): ConvCase {
