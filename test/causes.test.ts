@@ -101,6 +101,13 @@ const CASES: readonly Case[] = [
   ['bytes', 'input-0-255', null, /the golden file's are raw pixels from 0 to 255$/],
   ['bytes-rounded', 'input-0-255', null, /the golden .* raw pixels from 0 to 255 without decimals/],
   ['bytes-cut', 'input-0-255', null, /the golden .* raw pixels from 0 to 255 without decimals/],
+  ['image-2-bytes', 'input-0-255', null, /^image 2 alone of 4: .* the golden .* from 0 to 255$/],
+  [
+    'caffe',
+    'input-normalization',
+    null,
+    /^PyTorch's images were prepared as for Caffe's GoogLeNet/,
+  ],
   ['bytes-run', 'input-0-255', null, /^PyTorch's images were raw pixels from 0 to 255/],
   [
     'bytes-divided-twice',

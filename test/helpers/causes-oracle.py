@@ -231,6 +231,8 @@ BOTH = {
     "bytes": (BYTES.byte(), normalized(BYTES / 255)),
     "bytes-rounded": (BYTES.byte(), IMAGES),
     "bytes-cut": ((PIXELS * 255).byte(), IMAGES),
+    "image-2-bytes": (torch.cat([IMAGES[:2], PIXELS[2:3] * 255, IMAGES[3:]]), IMAGES),
+    "caffe": (IMAGES, PIXELS.flip(1) * 255 - torch.tensor([104.0, 117, 123]).view(1, 3, 1, 1)),
     "bytes-run": (normalized(BYTES / 255), BYTES),
     "bytes-divided-twice": (BYTES.byte(), normalized(BYTES / 255 / 255)),
     "rounded-saved": (IMAGES.round(), IMAGES),

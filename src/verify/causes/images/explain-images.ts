@@ -15,7 +15,7 @@ import { isOtherKernel } from '../one-layer/kernel-fit.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { colourStory, fitColours, type Range, SAVED } from './colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './moves.js';
-import { BYTES, between, type Colours, IMAGENET, recoloured } from './recipes.js';
+import { BYTES, between, type Colours, colourRanges, IMAGENET, recoloured } from './recipes.js';
 import { explainSize, otherSize, shiftedError, spread } from './sizes.js';
 import { blurredImages, eightBits, isOfSize, roundedImages } from './whole-numbers.js';
 
@@ -28,7 +28,9 @@ export function explainImages(
   ranges: readonly Range[],
   transformInput: boolean,
 ): Explanation | undefined {
-  const tell = (colours: Colours) => colourStory(colours, ranges, transformInput);
+  // Where they are what the golden file holds, those of the images in question tell more than those of all.
+  const own = transformInput ? ranges : rangesOf(each);
+  const tell = (colours: Colours) => colourStory(colours, own, transformInput);
   return (
     explainSize(each) ??
     exact(each) ??
@@ -37,6 +39,12 @@ export function explainImages(
     roundedColours(each, tell) ??
     exactShift(each)
   );
+}
+
+function rangesOf({ input, positions }: ConvCase): Range[] {
+  const seen = [...new Set(positions.map(({ image }) => image))];
+  const { data } = reorderImages(input, seen);
+  return colourRanges(data, [seen.length, 3, input.height, input.width]);
 }
 
 type Tell = (colours: Colours) => { id: string; words: string; cure?: string };

@@ -70,6 +70,13 @@ export const RECIPES: readonly Recipe[] = [
       255,
     ),
   ),
+  swapped(
+    scaled(
+      "prepared as for Caffe's GoogLeNet: BGR from 0 to 255 less 104, 117 and 123",
+      normalized('', [104 / 255, 117 / 255, 123 / 255], ONE),
+      255,
+    ),
+  ),
   normalized(
     "normalised with CIFAR-10's mean and std",
     [0.4914, 0.4822, 0.4465],
