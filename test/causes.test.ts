@@ -78,6 +78,8 @@ const CASES: readonly Case[] = [
   ['branch-pool', 'pool-kind', 'inception3b.branch4.0', /an average pool, not a max-pool/],
   ['maximum', 'pool-kind', 'avgpool', /takes the maximum/],
   ['dilated', 'conv-windows', 'inception3a.branch2.1', /a dilation of 2 instead of 1/],
+  ['unpadded', 'conv1-padding', 'conv1', /conv1 with a padding of 0 instead of 3$/],
+  ['strided', 'conv-windows', 'conv1', /conv1 with a stride of 1 instead of 2$/],
   ['turned', 'kernel-layout', 'conv3/kernel', /PyTorch's network has conv3\/kernel turned by 180/],
   ['all-turned', 'kernel-layout', null, /PyTorch's network has the kernels .* turned by 180/],
   [
@@ -97,6 +99,49 @@ const CASES: readonly Case[] = [
     null,
     /transform_input was on in PyTorch, or .*mean 0\.5 and std 0\.5/,
   ],
+  ['divided-twice', 'input-0-255', null, /^PyTorch's images were divided by 255 twice/],
+  ['divided-twice-raw', 'input-0-255', null, /^PyTorch's images were divided by 255 twice/],
+  ['divided-twice-alone', 'input-0-255', null, /^PyTorch's .* 255 twice and not normalised/],
+  ['divided-twice-before', 'input-0-255', null, /^PyTorch's .* 255 twice and then normalised/],
+  ['divided-twice-saved', 'input-0-255', null, /the golden file's are divided by 255 twice/],
+  ['divided-twice-saved-raw', 'input-0-255', null, /the golden file's are divided by 255 twice/],
+  ['divided-after', 'input-0-255', null, /^PyTorch's images were .* and then divided by 255/],
+  ['divided-after-saved', 'input-0-255', null, /the golden file's are .* and then divided by 255/],
+  ['undivided', 'input-0-255', null, /^PyTorch .* normalised without dividing by 255/],
+  ['undivided-saved', 'input-0-255', null, /the golden file's are normalised without dividing/],
+  ['bytes', 'input-0-255', null, /the golden file's are raw pixels from 0 to 255$/],
+  ['bytes-rounded', 'input-0-255', null, /the golden .* raw pixels from 0 to 255 without decimals/],
+  ['bytes-cut', 'input-0-255', null, /the golden .* raw pixels from 0 to 255 without decimals/],
+  ['image-2-bytes', 'input-0-255', null, /^image 2 alone of 4: .* the golden .* from 0 to 255$/],
+  [
+    'caffe',
+    'input-normalization',
+    null,
+    /^PyTorch's images were prepared as for Caffe's GoogLeNet/,
+  ],
+  ['bytes-run', 'input-0-255', null, /^PyTorch's images were raw pixels from 0 to 255/],
+  [
+    'bytes-divided-twice',
+    'input-0-255',
+    null,
+    /^PyTorch's .* twice.* are raw pixels from 0 to 255/,
+  ],
+  ['rounded-saved', 'input-rounded', null, /the golden file's input holds whole numbers/],
+  ['cut-saved', 'input-rounded', null, /the golden file's input holds whole numbers/],
+  ['rounded-run', 'input-rounded', null, /^PyTorch was given the images rounded to whole numbers/],
+  ['cut-run', 'input-rounded', null, /^PyTorch was given the images cut to whole numbers/],
+  ['eight-bits-run', 'input-rounded', null, /^PyTorch was given the images rounded to 8 bits/],
+  ['eight-bits-cut-run', 'input-rounded', null, /^PyTorch was given the images cut to 8 bits/],
+  ['whole-division', 'input-rounded', null, /divided by 255 as whole numbers/],
+  ['larger', 'input-size', null, /of 96x96 .* of 64x64, resized \(bilinear\)/],
+  ['larger-antialias', 'input-size', null, /of 73x73 .* resized \(bicubic with antialias\)/],
+  ['larger-nearest', 'input-size', null, /of 128x128 .* resized \(nearest\)/],
+  ['smaller', 'input-size', null, /of 48x48 .* resized \(bilinear\)/],
+  ['larger-padded', 'conv1-padding', 'conv1', /padding of 7 .* or .* in a border of zeros/],
+  ['larger-cropped', 'input-size', null, /of 72x72 .* a part of those, from pixel 4 of row 5/],
+  ['smaller-centre', 'input-size', null, /of 56x56 .* cropped from their centre/],
+  ['smaller-cropped', 'input-size', null, /of 56x56 .* cropped, from pixel 5 of row 2/],
+  ['larger-pictures', 'input-size', null, /of 72x72 pixels, the golden file's are of 64x64/],
   ['bgr', 'input-bgr', null, /red and blue are swapped/],
   ['turned-image', 'input-turned', null, /turned by 90 degrees/],
   ['shifted', 'input-shifted', null, /1 pixel to the right/],
@@ -107,6 +152,20 @@ const CASES: readonly Case[] = [
   ['float16', 'precision-float16', null, /logits were rounded to float16/],
   ['sigmoid', 'sigmoid', null, /probabilities \(sigmoid\)/],
   ['log-softmax', 'softmax', null, /log_softmax/],
+  ['softmax-2', 'softmax', null, /\(softmax\) with a temperature of 2,/],
+  ['softmax-half', 'softmax', null, /\(softmax\) with a temperature of 0\.5,/],
+  ['log-softmax-2', 'softmax', null, /\(log_softmax\) with a temperature of 2,/],
+  ['less-maximum', 'logits-moved', null, /logits less the largest of each image$/],
+  ['less-first', 'logits-moved', null, /a number of its own added to each image's$/],
+  ['scaled-less-maximum', 'logits-moved', null, /less the largest of each image and divided by 3$/],
+  ['sorted', 'logits-sorted', null, /holds logits .* smallest first/],
+  ['sorted-down', 'logits-sorted', null, /holds logits .* largest first, as topk/],
+  [
+    'softmax-sorted',
+    'logits-sorted',
+    null,
+    /\(softmax\) in the order of their size, largest first/,
+  ],
   ['class-shift', 'class-order', null, /shifted by 1/],
   ['temperature', 'logits-scaled', null, /divided by 1\.5/],
   ['row-2', 'image-other', null, /logits of image 2 are not those/],
@@ -158,6 +217,7 @@ const QUICK = [
   'no-relu',
   'clip',
   'other-crop',
+  'divided-twice',
   'instance-norm',
   'relu-first',
 ];
@@ -190,12 +250,64 @@ describe.skipIf(python === undefined)('from its layers, with the checkpoint', ()
   });
 });
 
-describe.skipIf(python === undefined)('from the logits alone', SLOW, () => {
-  const LOGITS = CASES.filter(([name]) =>
-    ['fc-bias', 'dropout', 'training', 'temperature', 'class-shift', 'fc-in-half'].includes(name),
-  );
+/** Test-time augmentation takes runs of the model, beside the layers. */
+const MEANS: readonly Case[] = [
+  ['mean-mirrored', 'test-time-augmentation', null, /the mean of the logits .* mirror images/],
+  ['sum-mirrored', 'test-time-augmentation', null, /the sum of the logits .* mirror images/],
+  [
+    'mean-softmax-mirrored',
+    'test-time-augmentation',
+    null,
+    /the mean of the probabilities \(softmax\) .* mirror images/,
+  ],
+];
 
-  test.each(LOGITS)('%s is told', async (name, id, _where, summary) => {
+describe.skipIf(python === undefined)('from layers and runs of the model', SLOW, () => {
+  // The layers are those of the images as they are, or of the mirrored ones, which ran last.
+  const both = MEANS.flatMap(([name, ...rest]) => [
+    [name, ...rest] as const,
+    [`${name}-after`, ...rest] as const,
+  ]);
+
+  test.each(both)('%s is told', async (name, id, _where, summary) => {
+    const { files } = await convertBundled(OPTIONS);
+    const { diagnosis } = await verifyModel(files, await goldenOf(name), { checkpoint: BUNDLED });
+    expect(diagnosis?.cause).toMatchObject({ id });
+    expect(diagnosis?.cause?.summary).toMatch(summary);
+  });
+});
+
+const FROM_LOGITS = new Set([
+  'fc-bias',
+  'fc-in-half',
+  'dropout',
+  'training',
+  'temperature',
+  'class-shift',
+  'divided-twice',
+  'divided-twice-raw',
+  'divided-twice-alone',
+  'divided-twice-before',
+  'divided-twice-saved',
+  'divided-after',
+  'bytes',
+  'bytes-rounded',
+  'rounded-run',
+  'eight-bits-run',
+  'larger',
+  'smaller-centre',
+  'softmax-2',
+  'log-softmax-2',
+  'less-maximum',
+  'less-first',
+  'sorted-down',
+  'softmax-sorted',
+]);
+
+describe.skipIf(python === undefined)('from the logits alone', SLOW, () => {
+  const LOGITS = CASES.filter(([name]) => FROM_LOGITS.has(name));
+
+  test.each([...LOGITS, ...MEANS])('%s is told', async (name, id, _where, summary) => {
     const golden = { ...(await goldenOf(name)), activations: new Map() };
     const { files } = await convertBundled(OPTIONS);
     const { diagnosis } = await verifyModel(files, golden, { checkpoint: BUNDLED });

@@ -10,9 +10,16 @@ import { branchOrders } from './causes/branch-orders.js';
 import { everywhere } from './causes/everywhere.js';
 import { exchangedLayers } from './causes/exchanged.js';
 import { asGraph } from './causes/graph.js';
-import { inputPairs, inputSuspects, movedImages } from './causes/input.js';
+import {
+  inputPairs,
+  inputSuspects,
+  movedImages,
+  roundedInputs,
+  sizedInputs,
+} from './causes/input.js';
 import { kernelLayouts } from './causes/kernel-layout.js';
 import { otherCheckpoint } from './causes/other-checkpoint.js';
+import { averagesAlone, averagesBesideLayers } from './causes/outputs/averages.js';
 import { outputSuspects } from './causes/outputs.js';
 import { precisionSuspects } from './causes/precision.js';
 import { quantizedWeights } from './causes/quantization.js';
@@ -46,8 +53,10 @@ const LINEUPS: readonly Lineup[] = [
   quantizedWeights,
   weightSuspects,
   modelLayers,
+  averagesBesideLayers,
   singleLayers,
   outputSuspects,
+  averagesAlone,
   inputSuspects,
   torchLayers,
   batchNormEps,
@@ -56,8 +65,10 @@ const LINEUPS: readonly Lineup[] = [
   trainingMode,
   everywhere,
   exchangedLayers,
+  roundedInputs,
   movedImages,
   inputPairs,
+  sizedInputs,
   oneLayer,
   branchOrders,
   vagueLayers,
@@ -200,6 +211,11 @@ function hints(
     ...(lab.golden.activations.size === 0
       ? [
           'Capture the golden file with every layer (golden/capture.py --layers): the first layer that differs is then named.',
+        ]
+      : []),
+    ...(lab.golden.input.every(Number.isInteger)
+      ? [
+          "The golden file's input holds whole numbers alone: if PyTorch was given others, save them in float32, as they go into the model.",
         ]
       : []),
     ...(lab.golden.provenance?.checkpointSha256

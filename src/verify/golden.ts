@@ -221,7 +221,10 @@ function finite(values: Float32Array, key: string): Float32Array {
 }
 
 /** One image in the model's layout, NHWC `[height, width, 3]`. */
-export function imageNHWC({ input, shape }: Golden, index: number): Float32Array {
+export function imageNHWC(
+  { input, shape }: Pick<Golden, 'input' | 'shape'>,
+  index: number,
+): Float32Array {
   const pixels = shape[2] * shape[3];
   const start = index * 3 * pixels;
   const out = new Float32Array(3 * pixels);

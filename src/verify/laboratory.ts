@@ -22,8 +22,10 @@ import { type LayerReport, toNCHW } from './layers.js';
 
 /** What is done otherwise in a trial. */
 export interface Variation {
-  /** Gives the input to use: NCHW, of the same shape. */
+  /** Gives the input to use: NCHW, of the same shape but for its size. */
   readonly input?: (input: Float32Array) => Float32Array;
+  /** The side of the input's images, where it is another. */
+  readonly imageSize?: number;
   /** The model to use. */
   readonly model?: EditableModel;
   /** Sees each layer's output, and may replace it. */
@@ -112,10 +114,12 @@ export class Laboratory {
   async error(variation: Variation, enough: number = this.goal): Promise<number> {
     const { golden } = this;
     const input = variation.input?.(golden.input) ?? golden.input;
+    const [images, channels, usual] = golden.shape;
+    const { imageSize: side = usual } = variation;
     const model = await this.load(variation.model);
     let worst = 0;
-    for (let image = 0; image < golden.shape[0]; image++) {
-      const pixels = imageNHWC({ ...golden, input }, image);
+    for (let image = 0; image < images; image++) {
+      const pixels = imageNHWC({ input, shape: [images, channels, side, side] }, image);
       const visit = variation.visit && forImage(variation.visit, image);
       const actual = visit ? await model.trace(pixels, visit) : await model.predict(pixels);
       worst = Math.max(worst, this.rowError(image, variation.logits?.(actual) ?? actual));

@@ -25,6 +25,18 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 PIXELS = IMAGES * STD + MEAN
 
 
+BYTES = (PIXELS * 255).round()
+WIDE, _ = random_images(4, 72, 12)
+
+
+def normalized(pixels):
+    return (pixels - MEAN) / STD
+
+
+def resized(size):
+    return F.interpolate(IMAGES, size=size, mode="bilinear", align_corners=False)
+
+
 def network(change=lambda net: None):
     net = googlenet(weights=None, aux_logits=False, init_weights=False)
     net.load_state_dict({key: value.clone() for key, value in STATE.items() if not key.startswith("aux")})
@@ -34,7 +46,7 @@ def network(change=lambda net: None):
 
 
 @torch.no_grad()
-def record(net, batch=IMAGES, saved=lambda logits: logits):
+def record(net, batch=IMAGES, saved=lambda logits: logits, images=IMAGES):
     held = {}
     modules = dict(net.named_modules())
     names = layer_names(net)
@@ -44,7 +56,21 @@ def record(net, batch=IMAGES, saved=lambda logits: logits):
         )
     logits = net(batch).float()
     activations = {name: held[name] for name in names if name in held}
-    return {"input": IMAGES.clone(), "logits": saved(logits).clone(), "activations": activations}
+    return {"input": images.clone(), "logits": saved(logits).clone(), "activations": activations}
+
+
+def averaged(saved, mirrored_recorded):
+    """Test-time augmentation: the layers are those of the first forward pass, or of the last."""
+    first, mirrored = record(network()), record(network(), IMAGES.flip(3))
+    logits = saved(first["logits"], mirrored["logits"])
+    return {**(mirrored if mirrored_recorded else first), "logits": logits}
+
+
+MEANS = {
+    "mean-mirrored": lambda a, b: (a + b) / 2,
+    "mean-softmax-mirrored": lambda a, b: (a.softmax(1) + b.softmax(1)) / 2,
+    "sum-mirrored": lambda a, b: a + b,
+}
 
 
 def norms(net):
@@ -98,6 +124,14 @@ def maximum(net):
 def dilated(net):
     conv = net.inception3a.branch2[1].conv
     conv.dilation = conv.padding = (2, 2)
+
+
+def unpadded(net):
+    net.conv1.conv.padding = (0, 0)
+
+
+def strided(net):
+    net.conv1.conv.stride = (1, 1)
 
 
 def turned(net):
@@ -247,6 +281,8 @@ NETWORKS = {
     "branch-pool": branch_pool,
     "maximum": maximum,
     "dilated": dilated,
+    "unpadded": unpadded,
+    "strided": strided,
     "turned": turned,
     "all-turned": each_kernel(lambda kernel: kernel.flip(2, 3)),
     "one-weight": one_weight,
@@ -286,7 +322,53 @@ INPUTS = {
     "images-exchanged": IMAGES[[1, 0, 2, 3]],
     "blurred": F.avg_pool2d(IMAGES, 3, 1, 1, count_include_pad=False),
 }
+# PyTorch's own numbers for what was saved and what the network was given.
+BOTH = {
+    "divided-twice": (IMAGES, normalized(PIXELS / 255)),
+    "divided-twice-saved": (normalized(PIXELS / 255), IMAGES),
+    "divided-twice-raw": (PIXELS, normalized(PIXELS / 255)),
+    "divided-twice-alone": (IMAGES, PIXELS / 255),
+    "divided-twice-before": (PIXELS / 255, normalized(PIXELS / 255)),
+    "divided-twice-saved-raw": (PIXELS / 255, IMAGES),
+    "divided-after": (IMAGES, IMAGES / 255),
+    "divided-after-saved": (IMAGES / 255, IMAGES),
+    "undivided": (IMAGES, normalized(BYTES)),
+    "undivided-saved": (normalized(PIXELS * 255), IMAGES),
+    "bytes": (BYTES.byte(), normalized(BYTES / 255)),
+    "bytes-rounded": (BYTES.byte(), IMAGES),
+    "bytes-cut": ((PIXELS * 255).byte(), IMAGES),
+    "image-2-bytes": (torch.cat([IMAGES[:2], PIXELS[2:3] * 255, IMAGES[3:]]), IMAGES),
+    "caffe": (IMAGES, PIXELS.flip(1) * 255 - torch.tensor([104.0, 117, 123]).view(1, 3, 1, 1)),
+    "bytes-run": (normalized(BYTES / 255), BYTES),
+    "bytes-divided-twice": (BYTES.byte(), normalized(BYTES / 255 / 255)),
+    "rounded-saved": (IMAGES.round(), IMAGES),
+    "cut-saved": (IMAGES.int(), IMAGES),
+    "rounded-run": (IMAGES, IMAGES.round()),
+    "cut-run": (IMAGES, IMAGES.trunc()),
+    "eight-bits-run": (IMAGES, normalized(BYTES / 255)),
+    "eight-bits-cut-run": (IMAGES, normalized((PIXELS * 255 + 1e-4).floor() / 255)),
+    "whole-division": (IMAGES, normalized(BYTES // 255)),
+    "larger": (IMAGES, resized(96)),
+    "larger-antialias": (IMAGES, F.interpolate(IMAGES, size=73, mode="bicubic", antialias=True)),
+    "larger-nearest": (IMAGES, F.interpolate(IMAGES, size=128)),
+    "smaller": (IMAGES, resized(48)),
+    "larger-padded": (IMAGES, F.pad(IMAGES, (4, 4, 4, 4))),
+    "larger-cropped": (WIDE[:, :, 5:69, 4:68].contiguous(), WIDE),
+    "larger-centre": (WIDE[:, :, 4:68, 4:68].contiguous(), WIDE),
+    "smaller-centre": (IMAGES, IMAGES[:, :, 4:60, 4:60]),
+    "smaller-cropped": (IMAGES, IMAGES[:, :, 2:58, 5:61]),
+    "larger-pictures": (IMAGES, WIDE),
+}
 LOGITS = {
+    "softmax-2": lambda logits: (logits / 2).softmax(1),
+    "softmax-half": lambda logits: (logits / 0.5).softmax(1),
+    "log-softmax-2": lambda logits: (logits / 2).log_softmax(1),
+    "less-maximum": lambda logits: logits - logits.max(1, keepdim=True).values,
+    "less-first": lambda logits: logits - logits[:, :1],
+    "scaled-less-maximum": lambda logits: (logits - logits.max(1, keepdim=True).values) / 3,
+    "sorted": lambda logits: logits.sort(1).values,
+    "sorted-down": lambda logits: logits.topk(1000).values,
+    "softmax-sorted": lambda logits: logits.softmax(1).sort(1, descending=True).values,
     "float16": lambda logits: logits.half().float(),
     "sigmoid": torch.sigmoid,
     "log-softmax": lambda logits: logits.log_softmax(1),
@@ -303,6 +385,12 @@ def main():
     records = {name: lambda change=change: record(network(change)) for name, change in NETWORKS.items()}
     records |= {name: lambda batch=batch: record(network(), batch) for name, batch in INPUTS.items()}
     records |= {name: lambda saved=saved: record(network(), IMAGES, saved) for name, saved in LOGITS.items()}
+    records |= {
+        name: lambda batch=batch, images=images: record(network(), batch, images=images)
+        for name, (images, batch) in BOTH.items()
+    }
+    records |= {name: lambda saved=saved: averaged(saved, False) for name, saved in MEANS.items()}
+    records |= {f"{name}-after": lambda saved=saved: averaged(saved, True) for name, saved in MEANS.items()}
     records["right"] = lambda: record(network())
     records["bfloat16"] = lambda: record(network().bfloat16(), IMAGES.bfloat16())
     torch.save(records[NAME](), f"{FOLDER}/{NAME}.pth")

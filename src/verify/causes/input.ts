@@ -1,11 +1,25 @@
-import { IMAGENET_MEAN, IMAGENET_STD, TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
-import type { Golden } from '../golden.js';
+import { MIN_IMAGE_SIZE } from '../../googlenet/architecture.js';
+import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
+import { batchNHWC, type Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNCHW, toNHWC } from '../layers.js';
 import { planesOf } from '../local/planes.js';
+import { pairStory } from './images/colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './images/moves.js';
-import { between, type Colours, IMAGENET, RECIPES } from './images/recipes.js';
-import type { Lineup, Suspect } from './suspect.js';
+import {
+  between,
+  type Colours,
+  colourRanges,
+  IMAGENET,
+  likelyRecipes,
+  RECIPES,
+  recoloured,
+  SWAPPED,
+  sameColours,
+} from './images/recipes.js';
+import { sizedImages, sizeStory } from './images/sizes.js';
+import { blurredImages, isOfSize, roundedImages } from './images/whole-numbers.js';
+import type { Finding, Lineup, Suspect } from './suspect.js';
 
 /** NCHW in, NCHW out. */
 type Change = (input: Float32Array) => Float32Array;
@@ -28,10 +42,10 @@ function reachesConv1({ layers }: Laboratory): boolean {
 /** Two of them at once, for what a hurried script gets wrong together. */
 export const inputPairs: Lineup = function* (lab) {
   if (reachesConv1(lab)) return;
-  const all = [...changes(lab)].filter(({ id }) => COMMON.has(id));
+  const all = [...changes(lab, 1)].filter(({ id }) => COMMON.has(id));
   for (const first of all) {
     for (const second of all) {
-      if (first.id === second.id) continue;
+      if (first.id === second.id || (first.recipe && second.recipe)) continue;
       yield {
         id: `${first.id}+${second.id}`,
         description: `${first.description}; then ${second.description}`,
@@ -51,160 +65,66 @@ const COMMON = new Set([
   'input-layout',
 ]);
 
-type InputSuspect = Suspect & { readonly change: Change };
+/** Two recipes in a row are one. */
+type InputSuspect = Suspect & { readonly change: Change; readonly recipe?: true };
 
-function* changes(lab: Laboratory): Iterable<InputSuspect> {
-  const { input, shape } = lab.golden;
-  const pixels = shape[2] * shape[3];
-  const perChannel = (scale: readonly number[], offset: readonly number[]): Change =>
-    mapChannels(pixels, (value, c) => value * (scale[c] as number) + (offset[c] as number));
-  const normalize = mapChannels(
-    pixels,
-    (value, c) => (value - (IMAGENET_MEAN[c] as number)) / (IMAGENET_STD[c] as number),
-  );
-  const denormalize = perChannel(IMAGENET_STD, IMAGENET_MEAN);
-  const times = (factor: number): Change => mapChannels(pixels, (value) => value * factor);
-  const saved = 'Save the input exactly as it goes into the model.';
-
-  yield transformInput(lab, pixels, perChannel);
-  const [low, high] = range(input);
-  const raw = isPixels(low, high);
-  yield {
-    id: raw ? 'input-not-normalized' : 'input-normalized-twice',
-    description: 'the input normalised once more',
-    summary: raw
-      ? "the golden file's input holds raw pixels from 0 to 1, where PyTorch was given normalised ones"
-      : 'PyTorch was given the input normalised twice',
-    cure: saved,
-    change: normalize,
-  };
-  const [once, onceHigh] = range(denormalize(input));
-  const wasPixels = isPixels(once, onceHigh);
-  yield {
-    id: wasPixels ? 'input-not-normalized' : 'input-normalized-twice',
-    description: 'the normalisation undone',
-    summary: wasPixels
-      ? 'PyTorch was given raw pixels from 0 to 1, not normalised'
-      : "the golden file's input is normalised twice",
-    cure: wasPixels ? 'Normalise with mean .485 .456 .406 and std .229 .224 .225.' : saved,
-    change: denormalize,
-  };
-  const bytes = [
-    [
-      'the input divided by 255 and normalised',
-      "the golden file's input holds raw pixels from 0 to 255",
-      chain(times(1 / 255), normalize),
-    ],
-    [
-      'the input divided by 255',
-      "the golden file's input holds pixels from 0 to 255, where PyTorch was given 0 to 1",
-      times(1 / 255),
-    ],
-    [
-      'the input as raw pixels from 0 to 255',
-      'PyTorch was given raw pixels from 0 to 255',
-      chain(denormalize, times(255)),
-    ],
-    [
-      'pixels from 0 to 255 normalised as if from 0 to 1',
-      'PyTorch was given pixels from 0 to 255 normalised without dividing by 255',
-      chain(denormalize, times(255), normalize),
-    ],
-    [
-      'pixels normalised without dividing by 255 put right',
-      "the golden file's input was normalised without dividing by 255",
-      chain(denormalize, times(1 / 255), normalize),
-    ],
-  ] as const;
-  for (const [description, summary, change] of bytes) {
-    yield {
-      id: 'input-0-255',
-      description,
-      summary,
-      cure: 'Divide pixels by 255 before normalising.',
-      change,
-    };
-  }
-  yield* channelOrders(pixels, normalize, denormalize);
+/** @param most how many ways to have prepared the golden file's images to consider */
+function* changes(lab: Laboratory, most = Infinity): Iterable<InputSuspect> {
+  const { shape } = lab.golden;
+  yield transformInput(lab);
+  yield* recipes(lab.golden, most);
+  yield* channelOrders(shape);
   yield* layouts(shape);
-  yield* recipes(shape);
 }
 
-/** Other constants than ImageNet's, on either side. */
-function* recipes(shape: Golden['shape']): Iterable<InputSuspect> {
-  for (const recipe of RECIPES.slice(1)) {
-    const rest = {
-      id: recipe.id,
-      cure: 'Normalise with mean .485 .456 .406 and std .229 .224 .225.',
-    };
-    yield {
-      ...rest,
-      description: `the images ${recipe.words}`,
-      summary: `PyTorch's images were ${recipe.words}, the golden file's are ${IMAGENET.words}`,
-      change: recolour(shape, between(IMAGENET, recipe)),
-    };
-    yield {
-      ...rest,
-      description: `images taken to be ${recipe.words}`,
-      summary: `the golden file's images are ${recipe.words}, where PyTorch's were ${IMAGENET.words}`,
-      change: recolour(shape, between(recipe, IMAGENET)),
-    };
+/** Prepared otherwise than the golden file's images are, as far as their values tell. */
+function* recipes({ input, shape }: Golden, most: number): Iterable<InputSuspect> {
+  const tried: Colours[] = [];
+  for (const from of likelyRecipes(colourRanges(input, shape)).slice(0, most)) {
+    for (const to of RECIPES) {
+      const colours = between(from, to);
+      if (from === to || tried.some((each) => sameColours(each, colours, 1e-6))) continue;
+      tried.push(colours);
+      const { id, words, cure } = pairStory(from, to);
+      const change = recolour(shape, colours);
+      const description = `the images ${to.words}`;
+      yield { id, description, summary: words, cure, change, recipe: true };
+    }
   }
 }
 
-function recolour([, , height, width]: Golden['shape'], { matrix, offset }: Colours): Change {
-  const area = height * width;
-  return (input) =>
-    input.map((_, i) => {
-      const c = Math.floor(i / area) % 3;
-      const first = i - c * area;
-      const row = matrix[c] as readonly number[];
-      const sum = row.reduce((a, factor, k) => a + factor * (input[first + k * area] as number), 0);
-      return sum + (offset[c] as number);
-    });
+function recolour([, , height, width]: Golden['shape'], colours: Colours): Change {
+  return (data) => recoloured({ data, height, width }, colours);
 }
 
-function transformInput(
-  lab: Laboratory,
-  pixels: number,
-  perChannel: (scale: readonly number[], offset: readonly number[]) => Change,
-): InputSuspect {
+function transformInput({ golden, transformInput: on }: Laboratory): InputSuspect {
   const { scale, offset } = TRANSFORM_INPUT;
-  const on = lab.transformInput;
+  const factors = on ? scale.map((factor) => 1 / factor) : scale;
+  const rest = on ? offset.map((value, c) => -value / (scale[c] as number)) : offset;
   return {
     id: 'transform-input',
     description: `transform_input turned ${on ? 'off' : 'on'}`,
     summary: `transform_input was ${on ? 'off' : 'on'} in PyTorch`,
     cure: `Convert again with --${on ? 'no-' : ''}transform-input.`,
-    change: on
-      ? mapChannels(pixels, (value, c) => (value - (offset[c] as number)) / (scale[c] as number))
-      : perChannel(scale, offset),
+    change: recolour(golden.shape, { matrix: diagonal(factors), offset: rest }),
   };
 }
 
-function* channelOrders(
-  pixels: number,
-  normalize: Change,
-  denormalize: Change,
-): Iterable<InputSuspect> {
-  const swap: Change = (input) => {
-    const out = new Float32Array(input.length);
-    for (let plane = 0; plane * pixels < input.length; plane++) {
-      const from = plane - (plane % 3) + 2 - (plane % 3);
-      out.set(input.subarray(from * pixels, (from + 1) * pixels), plane * pixels);
-    }
-    return out;
-  };
+function diagonal(factors: readonly number[]): number[][] {
+  return factors.map((factor, c) => [0, 1, 2].map((i) => (i === c ? factor : 0)));
+}
+
+function* channelOrders(shape: Golden['shape']): Iterable<InputSuspect> {
   const rest = {
     id: 'input-bgr',
     summary: 'red and blue are swapped: one side has RGB, the other BGR',
     cure: 'Give both RGB; OpenCV reads BGR.',
   };
-  yield { ...rest, description: 'red and blue swapped', change: swap };
+  yield { ...rest, description: 'red and blue swapped', change: recolour(shape, SWAPPED) };
   yield {
     ...rest,
     description: 'red and blue swapped before normalising',
-    change: chain(denormalize, swap, normalize),
+    change: recolour(shape, between(IMAGENET, { ...IMAGENET, bgr: true })),
   };
 }
 
@@ -260,6 +180,64 @@ function* layouts([images, , height, width]: readonly number[]): Iterable<InputS
   };
 }
 
+/** Decimals lost on either side. */
+export const roundedInputs: Lineup = function* (lab) {
+  if (reachesConv1(lab)) return;
+  const planes = planesOf(lab.golden.input, lab.golden.shape);
+  for (const { id, words, cure, data } of roundedImages(planes)) {
+    yield { id, description: words, summary: words, cure, variation: { input: () => data } };
+  }
+  for (const { data, strayed, words, ...rest } of blurredImages(planes)) {
+    const measure = () => measureBlurred(lab, data, strayed);
+    yield { ...rest, description: words, summary: words, measure };
+  }
+};
+
+/** What was lost leaves an error, which must be of the size that as much noise has. */
+async function measureBlurred(
+  lab: Laboratory,
+  data: Float32Array,
+  strayed: Float32Array,
+): Promise<Finding> {
+  const error = await lab.error({ input: () => data });
+  if (error > MOST_BLURRED) return { error };
+  const logits = async (input: Float32Array) =>
+    lab.runBatch(undefined, batchNHWC({ ...lab.golden, input }), () => undefined);
+  const [near, far] = [await logits(data), await logits(strayed)];
+  const left = lab.worstRowError(near);
+  return {
+    error: left,
+    convicted: left <= lab.goal || isOfSize(left, lab.worstRowError(far, near)),
+  };
+}
+
+/** What lost decimals leave on networks that amplify them; what is wrong otherwise leaves more. */
+const MOST_BLURRED = 0.25;
+
+/** The images in sizes that people take them in; with layers, the first of them tells its own. */
+export const sizedInputs: Lineup = function* (lab) {
+  if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
+  const planes = planesOf(lab.golden.input, lab.golden.shape);
+  const usual = planes.height;
+  for (const imageSize of otherSizes(usual)) {
+    const model = { ...lab.model, layers: lab.layersFor(imageSize) };
+    for (const { words, images } of sizedImages(planes, imageSize)) {
+      const description = `images of ${imageSize}x${imageSize}, ${words}`;
+      const variation = { model, imageSize, input: () => images.data };
+      yield { ...sizeStory(imageSize, usual, words), description, variation };
+    }
+  }
+};
+
+function otherSizes(usual: number): number[] {
+  const shares = [256 / 224, 2, 1 / 2, 224 / 256, 3 / 2, 299 / 224];
+  const sizes = [...shares.map((share) => Math.round(share * usual)), 224, 256];
+  const near = (size: number) => size <= 2 * usual && 2 * size >= usual;
+  return [...new Set(sizes)].filter(
+    (size) => near(size) && size !== usual && size >= MIN_IMAGE_SIZE,
+  );
+}
+
 /** Turns, and shifts by a pixel or two; only without layers, which tell at once. */
 export const movedImages: Lineup = function* (lab) {
   if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
@@ -290,26 +268,3 @@ const SHIFTS = [
   [1, 1],
   [-1, -1],
 ] as const;
-
-const chain =
-  (...all: readonly Change[]): Change =>
-  (input) =>
-    all.reduce((value, change) => change(value), input);
-
-function mapChannels(pixels: number, map: (value: number, channel: number) => number): Change {
-  return (input) => input.map((value, i) => map(value, Math.floor(i / pixels) % 3));
-}
-
-/** Whether values from `low` to `high` can be pixels from 0 to 1, give or take rounding. */
-function isPixels(low: number, high: number): boolean {
-  return low >= -1e-3 && high <= 1.001;
-}
-
-function range(values: Float32Array): [low: number, high: number] {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return [low, high];
-}

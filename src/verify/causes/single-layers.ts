@@ -1,10 +1,9 @@
 import { type EditableModel, quantizationOf, withWeights } from '../../tfjs/editable-model.js';
 import type { LayerVisitor } from '../../tfjs/load.js';
-import type { Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNHWC } from '../layers.js';
 import { LayerCases } from '../local/layer-case.js';
-import type { Range } from './images/colours.js';
+import { colourRanges } from './images/recipes.js';
 import { explainConv, explainUnknownInput } from './one-layer/explain-conv.js';
 import { explainHead } from './one-layer/explain-head.js';
 import { explainPlain } from './one-layer/explain-plain.js';
@@ -62,7 +61,7 @@ async function examineLayers(lab: Laboratory): Promise<Finding> {
 /** Every layer that does not follow from what goes into it, in network order. */
 export function explainAll(lab: Laboratory, cases: LayerCases): LayerExplanation[] {
   const explained: LayerExplanation[] = [];
-  const ranges = colourRanges(lab.golden);
+  const ranges = colourRanges(lab.golden.input, lab.golden.shape);
   for (const module of cases.recording.modules.values()) {
     if (module.type === 'linear') continue;
     const each = module.type === 'conv' ? cases.conv(module.name) : undefined;
@@ -100,18 +99,4 @@ async function errorWithout(
 /** The checkpoint's network, or GoogLeNet's layers with the model's weights. */
 function rightModel(lab: Laboratory): EditableModel {
   return lab.fromCheckpoint() ?? withWeights({ ...lab.model, layers: lab.canonical }, new Map());
-}
-
-function colourRanges({ input, shape }: Golden): Range[] {
-  const area = shape[2] * shape[3];
-  return [0, 1, 2].map((c) => {
-    let [low, high] = [Infinity, -Infinity];
-    for (let plane = c; plane < input.length / area; plane += 3) {
-      for (const value of input.subarray(plane * area, (plane + 1) * area)) {
-        low = Math.min(low, value);
-        high = Math.max(high, value);
-      }
-    }
-    return [low, high];
-  });
 }

@@ -3,14 +3,27 @@ import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, usualWindows } from '../../local/layer-case.js';
 import { leastSquares } from '../../local/least-squares.js';
 import type { Planes } from '../../local/planes.js';
-import { between, type Colours, IMAGENET, RECIPES, type Recipe, sameColours } from './recipes.js';
+import {
+  between,
+  type Colours,
+  IMAGENET,
+  likelyRecipes,
+  type Range,
+  RECIPES,
+  type Recipe,
+  SWAPPED,
+  sameColours,
+} from './recipes.js';
+
+export type { Range } from './recipes.js';
 
 /**
  * The colours that PyTorch's first convolution saw, from what it gave: nine factors and three offsets
  * that turn the golden file's images into them. Null where no such numbers explain its output.
  */
 export function fitColours(each: ConvCase, input: Planes): Colours | null {
-  const columns = colourColumns(each, input);
+  const shades = [0, 1, 2].map((colour) => standardized(input, colour));
+  const columns = colourColumns(each, input, shades);
   const { expected, channels, scale, offset } = each;
   // Where ReLU let it through, the convolution's own output is known.
   const seen = Array.from(expected.keys()).filter((i) => expected[i] !== 0);
@@ -30,23 +43,46 @@ export function fitColours(each: ConvCase, input: Planes): Colours | null {
   }
   const error = channelError(expected, activated(raw, each), channels);
   if (!(error <= 2 * LOCAL_GOAL)) return null;
-  const matrix = [0, 1, 2].map((c) => found.slice(3 * c, 3 * c + 3));
-  return { matrix, offset: found.slice(9) };
+  return unstandardized(found, shades);
+}
+
+/** One colour of the images, less its mean and divided by its deviation: what differs little is told apart, too. */
+interface Shades {
+  readonly data: Float32Array;
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+function standardized(input: Planes, colour: number): Shades {
+  const area = input.height * input.width;
+  const out = new Float32Array(input.images * area);
+  for (let image = 0; image < input.images; image++) {
+    const at = (image * 3 + colour) * area;
+    out.set(input.data.subarray(at, at + area), image * area);
+  }
+  const mean = out.reduce((sum, value) => sum + value, 0) / out.length;
+  const squares = out.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const deviation = Math.sqrt(squares / out.length) || 1;
+  return { data: out.map((value) => (value - mean) / deviation), mean, deviation };
+}
+
+/** The coefficients of standardized colours as those of the images themselves. */
+function unstandardized(found: readonly number[], shades: readonly Shades[]): Colours {
+  const matrix = [0, 1, 2].map((c) =>
+    shades.map(({ deviation }, i) => (found[3 * c + i] as number) / deviation),
+  );
+  const offset = matrix.map((row, c) =>
+    row.reduce(
+      (sum, factor, i) => sum - factor * (shades[i] as Shades).mean,
+      found[9 + c] as number,
+    ),
+  );
+  return { matrix, offset };
 }
 
 /** What each colour of the images gives through each colour of the kernels, then ones through each. */
-function colourColumns(each: ConvCase, input: Planes): Float64Array[] {
-  const area = input.height * input.width;
-  const plane = (colour: number): Float32Array => {
-    const out = new Float32Array(input.images * area);
-    for (let image = 0; image < input.images; image++) {
-      const at = (image * 3 + colour) * area;
-      out.set(input.data.subarray(at, at + area), image * area);
-    }
-    return out;
-  };
-  const ones = new Float32Array(input.images * area).fill(1);
-  const planes = [plane(0), plane(1), plane(2)];
+function colourColumns(each: ConvCase, input: Planes, shades: readonly Shades[]): Float64Array[] {
+  const ones = new Float32Array(input.images * input.height * input.width).fill(1);
   const through = (data: Float32Array, c: number) =>
     convolveAt(
       { ...input, data, channels: 1 },
@@ -55,7 +91,7 @@ function colourColumns(each: ConvCase, input: Planes): Float64Array[] {
       each.positions,
     );
   return [
-    ...[0, 1, 2].flatMap((c) => planes.map((data) => through(data, c))),
+    ...[0, 1, 2].flatMap((c) => shades.map(({ data }) => through(data, c))),
     ...[0, 1, 2].map((c) => through(ones, c)),
   ];
 }
@@ -97,14 +133,6 @@ export function colourStory(
 }
 
 const HALF = RECIPES[2] as Recipe;
-const SWAPPED: Colours = {
-  matrix: [
-    [0, 0, 1],
-    [0, 1, 0],
-    [1, 0, 0],
-  ],
-  offset: [0, 0, 0],
-};
 const BGR = 'red and blue are swapped: one side has RGB, the other BGR';
 
 /** transform_input and a normalisation with 0.5 are the same thing. */
@@ -130,30 +158,36 @@ function compose(left: Colours, right: Colours): Colours {
   };
 }
 
-/** The smallest and the largest value of a colour. */
-export type Range = readonly [low: number, high: number];
-
-/** Several pairs may do the same: those go first whose pixels on the golden file's side are from 0 to 1. */
+/** Several pairs may do the same: the values on the golden file's side tell which it is. */
 function recipeStory(colours: Colours, ranges: readonly Range[]): ColourStory {
-  const raw = RECIPES[1] as Recipe;
-  const likely = [raw, ...RECIPES].filter((recipe) => holdsPixels(recipe, ranges));
-  const pairs = [...likely, ...RECIPES].flatMap((from) => RECIPES.map((to) => [from, to] as const));
+  const likely = likelyRecipes(ranges);
   for (const bgr of [false, true]) {
-    for (const [from, to] of pairs) {
-      if (!sameColours(between(from, bgr ? swap(to) : to), colours, 1e-3)) continue;
-      return { id: idOf(from, to, bgr), words: recipeWords(from, to, bgr) };
+    for (const from of likely) {
+      for (const to of RECIPES) {
+        const right = between(from, bgr ? swap(to) : to);
+        if (sameColours(right, colours, 1e-3)) return pairStory(from, to, bgr);
+      }
     }
   }
-  return otherColours(colours);
+  return sameColours(SWAPPED, colours, 1e-3)
+    ? { id: 'input-bgr', words: BGR }
+    : otherColours(colours);
 }
 
-/** Whether images with such values can have been prepared so. */
-function holdsPixels({ scale, offset }: Recipe, ranges: readonly Range[]): boolean {
-  return ranges.flat().every((value, i) => {
-    const c = Math.floor(i / 2);
-    const pixel = (value - (offset[c] as number)) / (scale[c] as number);
-    return pixel > -0.01 && pixel < 1.01;
-  });
+/** The golden file's images prepared in one way, PyTorch's in another. */
+export function pairStory(from: Recipe, to: Recipe, bgr = false): ColourStory & { cure: string } {
+  return { id: idOf(from, to, bgr), words: recipeWords(from, to, bgr), cure: cureOf(from, to) };
+}
+
+export const SAVED = 'Save the input exactly as it goes into the model.';
+
+function cureOf(from: Recipe, to: Recipe): string {
+  const prepare =
+    to.id === 'input-0-255'
+      ? 'Divide pixels by 255 once, and then normalise them.'
+      : 'Normalise with mean .485 .456 .406 and std .229 .224 .225.';
+  if (to.words === from.words || to.words === IMAGENET.words) return SAVED;
+  return from.words === IMAGENET.words ? prepare : `${prepare} ${SAVED}`;
 }
 
 /** Red and blue swapped before it is normalised. */

@@ -1,17 +1,23 @@
-import { IMAGENET_MEAN, IMAGENET_STD } from '../../../googlenet/preprocess.js';
 import { toNCHW, toNHWC } from '../../layers.js';
 import { outputSize } from '../../local/convolve.js';
-import { LOCAL_GOAL } from '../../local/errors.js';
-import { type ConvCase, errorOf, usualWindows } from '../../local/layer-case.js';
+import { channelError, LOCAL_GOAL } from '../../local/errors.js';
+import {
+  activated,
+  type ConvCase,
+  convolved,
+  errorOf,
+  usualWindows,
+} from '../../local/layer-case.js';
 import { type Planes, type Position, reorderImages, valuesAt } from '../../local/planes.js';
 import { BFLOAT16, FLOAT16 } from '../../rounding.js';
 import type { Explanation } from '../one-layer/explanation.js';
+import { isOtherKernel } from '../one-layer/kernel-fit.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
-import { colourStory, fitColours, type Range } from './colours.js';
+import { colourStory, fitColours, type Range, SAVED } from './colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './moves.js';
-import type { Colours } from './recipes.js';
-
-const SAVED = 'Save the input exactly as it goes into the model.';
+import { BYTES, between, type Colours, colourRanges, IMAGENET, recoloured } from './recipes.js';
+import { explainSize, otherSize, shiftedError, spread } from './sizes.js';
+import { blurredImages, eightBits, isOfSize, roundedImages } from './whole-numbers.js';
 
 /**
  * Which images PyTorch's first convolution saw, from what it gave: the golden file's in other colours,
@@ -22,13 +28,23 @@ export function explainImages(
   ranges: readonly Range[],
   transformInput: boolean,
 ): Explanation | undefined {
-  const tell = (colours: Colours) => colourStory(colours, ranges, transformInput);
+  // Where they are what the golden file holds, those of the images in question tell more than those of all.
+  const own = transformInput ? ranges : rangesOf(each);
+  const tell = (colours: Colours) => colourStory(colours, own, transformInput);
   return (
+    explainSize(each) ??
     exact(each) ??
     inColours(each, each.input, '', tell) ??
     movedColours(each, tell) ??
+    roundedColours(each, tell) ??
     exactShift(each)
   );
+}
+
+function rangesOf({ input, positions }: ConvCase): Range[] {
+  const seen = [...new Set(positions.map(({ image }) => image))];
+  const { data } = reorderImages(input, seen);
+  return colourRanges(data, [seen.length, 3, input.height, input.width]);
 }
 
 type Tell = (colours: Colours) => { id: string; words: string; cure?: string };
@@ -38,9 +54,9 @@ function story(id: string, words: string, error: number): Explanation {
 }
 
 function exact(each: ConvCase): Explanation | undefined {
-  for (const { id, words, input } of candidates(each.input)) {
+  for (const { id, words, input, cure = SAVED } of candidates(each.input)) {
     const error = errorOf(each, { input });
-    if (error <= LOCAL_GOAL) return story(id, words, error);
+    if (error <= LOCAL_GOAL) return { ...story(id, words, error), cure };
   }
   return imageOrder(each);
 }
@@ -49,6 +65,7 @@ interface Candidate {
   readonly id: string;
   readonly words: string;
   readonly input: Planes;
+  readonly cure?: string;
 }
 
 function* candidates(input: Planes): Iterable<Candidate> {
@@ -58,12 +75,8 @@ function* candidates(input: Planes): Iterable<Candidate> {
     const words = `PyTorch was given the images rounded to ${name}`;
     yield { id: `precision-${name}`, words, input: { ...input, data: round(input.data) } };
   }
-  const pixels = { ...input, data: eightBits(input) };
-  yield {
-    id: 'input-rounded',
-    words: 'PyTorch was given the images rounded to 8 bits',
-    input: pixels,
-  };
+  for (const { data, ...rest } of roundedImages(input))
+    yield { ...rest, input: { ...input, data } };
   const [low, high] = [Math.min, Math.max];
   for (const [from, to] of [
     [-1, 1],
@@ -77,15 +90,6 @@ function* candidates(input: Planes): Iterable<Candidate> {
   }
   const zero = { ...input, data: new Float32Array(input.data.length) };
   yield { id: 'input-other', words: 'PyTorch was given images of zeros', input: zero };
-}
-
-/** Normalised pixels that come from whole numbers up to 255. */
-function eightBits({ data, height, width }: Planes): Float32Array {
-  return data.map((value, i) => {
-    const c = Math.floor(i / (height * width)) % 3;
-    const [mean, std] = [IMAGENET_MEAN[c] as number, IMAGENET_STD[c] as number];
-    return (Math.round((value * std + mean) * 255) / 255 - mean) / std;
-  });
 }
 
 function* layouts(input: Planes): Iterable<Candidate> {
@@ -148,6 +152,33 @@ function movedColours(each: ConvCase, tell: Tell): Explanation | undefined {
   return undefined;
 }
 
+/** Whole pixels, prepared in any way. */
+function roundedColours(each: ConvCase, tell: Tell): Explanation | undefined {
+  for (const [what, bytes] of eightBits(each.input)) {
+    const data = recoloured({ ...each.input, data: bytes }, between(BYTES, IMAGENET));
+    const words = `PyTorch was given the images ${what}`;
+    const found = inColours(each, { ...each.input, data }, words, tell);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** What the golden file lost of the images leaves an error of the size that as much noise has. */
+function blurred(each: ConvCase): Explanation | undefined {
+  for (const { id, words, cure, data, strayed } of blurredImages(each.input)) {
+    const [near, far] = [data, strayed].map((values) =>
+      activated(convolved(each, { input: { ...each.input, data: values } }), each),
+    ) as [Float64Array, Float64Array];
+    const error = channelError(each.expected, near, each.channels);
+    const lost = channelError(near, far, each.channels);
+    if (lost < MOST_LOST && isOfSize(error, lost)) return { ...story(id, words, error), cure };
+  }
+  return undefined;
+}
+
+/** More than this would be noise, of which everything has the size. */
+const MOST_LOST = 1;
+
 /** Farther than this an image is no longer the same crop. */
 const FARTHEST = 16;
 
@@ -166,8 +197,17 @@ function exactShift(each: ConvCase): Explanation | undefined {
   return undefined;
 }
 
+/** Images that the golden file does not hold whole, where nothing else explains the layer. */
+export function lostImages(each: ConvCase): Explanation | undefined {
+  return (
+    shiftedImages(each) ??
+    otherSize(each) ??
+    (isOtherKernel(each) === true ? undefined : blurred(each))
+  );
+}
+
 /** What lay beyond the edge is not in the golden file: the pixels that are agree, when they are shifted. */
-export function shiftedImages(each: ConvCase): Explanation | undefined {
+function shiftedImages(each: ConvCase): Explanation | undefined {
   const found = nearestShift(each);
   if (found === undefined) return undefined;
   const words = `PyTorch was given the images shifted by ${shiftWords(...found)}, as by another crop`;
@@ -180,7 +220,7 @@ function nearestShift(each: ConvCase): readonly [number, number] | undefined {
   const { kernel, stride } = each.block;
   const margin = Math.ceil((reach + kernel) / stride);
   if (outputSize(input.height, usualWindows(each.block)) !== output.height) return undefined;
-  const inner = innerPositions(each, margin);
+  const inner = spread(output, margin, Math.min(output.height, output.width) - margin);
   if (inner.length < 8 || output.height < 4) return undefined;
   const [few, many] = [at(each, inner.slice(0, 3)), at(each, inner)];
   for (let distance = 1; distance <= reach; distance++) {
@@ -190,28 +230,6 @@ function nearestShift(each: ConvCase): readonly [number, number] | undefined {
     }
   }
   return undefined;
-}
-
-/** A shift is the convolution read from other pixels, so that no image need be moved. */
-function shiftedError(each: ConvCase, dy: number, dx: number): number {
-  const { stride } = each.block;
-  const positions = each.positions.map(({ image, y, x }) => ({
-    image,
-    y: y - dy / stride,
-    x: x - dx / stride,
-  }));
-  return errorOf({ ...each, positions });
-}
-
-function innerPositions({ output }: ConvCase, margin: number): Position[] {
-  const { images, height, width } = output;
-  const span = Math.min(height, width) - 2 * margin;
-  if (span < 1) return [];
-  return Array.from({ length: 32 }, (_, i) => ({
-    image: i % images,
-    y: margin + ((i * 7) % span),
-    x: margin + ((i * 5 + (i >> 2)) % span),
-  }));
 }
 
 /** Shifts of one size, the straight ones first. */

@@ -8,7 +8,7 @@ import {
 } from '../../local/layer-case.js';
 import { INPUT } from '../../local/network.js';
 import type { Range } from '../images/colours.js';
-import { explainImages, ofImages, shiftedImages } from '../images/explain-images.js';
+import { explainImages, lostImages, ofImages } from '../images/explain-images.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { otherActivation } from './activation.js';
 import { otherBatchNorm } from './batch-norm.js';
@@ -66,7 +66,7 @@ export function explainConv(
     (before.length === 0 ? search(each, cases, [lessPrecision]) : undefined) ??
     (first && !alone ? images(each, ranges, cases.transformInput) : undefined) ??
     search(each, cases, likelyFirst(before)) ??
-    (first ? shiftedImages(each) : undefined) ??
+    (first ? lostImages(each) : undefined) ??
     imagesAlone(each) ??
     (first ? otherImages(each, cases) : undefined) ??
     unexplained(each, fromCheckpoint, MANY_TAPS)

@@ -12,7 +12,7 @@ export interface OutputChange {
 
 /** What people save in place of logits. */
 export function* outputFunctions(logits: Rows, expected: Rows): Iterable<OutputChange> {
-  const saved = (name: string, id: string, what: string, outputs: Rows): OutputChange => ({
+  const saved: Saved = (name, id, what, outputs) => ({
     id,
     description: `the logits put through ${name}`,
     summary: `the golden file holds ${what}, not logits`,
@@ -76,15 +76,123 @@ export function* outputFunctions(logits: Rows, expected: Rows): Iterable<OutputC
     'logits normalised to a length of 1',
     mapRows(logits, (row) => row.map((x) => x / (deviation(row) * Math.sqrt(row.length)))),
   );
+  yield* sortedOutputs(logits, saved);
   yield temperature(logits, expected);
   yield moved(logits, expected);
+  yield* softened(logits, expected, saved);
+  yield* movedByRow(logits, expected);
+}
+
+type Saved = (name: string, id: string, what: string, outputs: Rows) => OutputChange;
+
+/** In the order of their size, so that nothing tells which class each is of. */
+function* sortedOutputs(logits: Rows, saved: Saved): Iterable<OutputChange> {
+  const kinds = [
+    ['logits', logits],
+    ['probabilities (softmax)', mapRows(logits, softmax)],
+    ['log-probabilities (log_softmax)', mapRows(logits, logSoftmax)],
+  ] as const;
+  for (const [what, rows] of kinds) {
+    for (const [order, sign] of [
+      ['largest first, as topk gives them', -1],
+      ['smallest first', 1],
+    ] as const) {
+      const outputs = mapRows(rows, (row) => row.slice().sort((a, b) => sign * (a - b)));
+      yield {
+        ...saved('sort', 'logits-sorted', what, outputs),
+        summary: `the golden file holds ${what} in the order of their size, ${order}, not in the order of the classes`,
+        cure: 'Save what the model returns, unsorted: the logits, not the values of sort or topk.',
+      };
+    }
+  }
+}
+
+/** Fewer classes leave too little beside a number for each image to be sure of it. */
+const FEWEST_CLASSES = 3;
+
+/** softmax and its like of logits that one factor was put to before. */
+function* softened(logits: Rows, expected: Rows, saved: Saved): Iterable<OutputChange> {
+  if (logits.columns < FEWEST_CLASSES) return;
+  const logarithms = fittedFactor(logits, expected, () => 1);
+  yield {
+    ...saved(
+      'log_softmax',
+      'softmax',
+      `log-probabilities (log_softmax) with a temperature of ${rounded(1 / logarithms)}`,
+      mapRows(logits, (row) => logSoftmax(row.map((value) => value * logarithms))),
+    ),
+    cure: 'Save what the model returns: divide by no temperature, and put it through no log_softmax.',
+  };
+  if (expected.values.some((value) => !(value >= 0 && value <= 1))) return;
+  // What is all but zero weighs nothing, and has no logarithm.
+  const logs = mapValues(expected, (value) => Math.log(Math.max(value, Number.MIN_VALUE)));
+  const factor = fittedFactor(logits, logs, (i) => (expected.values[i] as number) ** 2);
+  yield {
+    ...saved(
+      'softmax',
+      'softmax',
+      `probabilities (softmax) with a temperature of ${rounded(1 / factor)}`,
+      mapRows(logits, (row) => softmax(row.map((value) => value * factor))),
+    ),
+    cure: 'Save what the model returns: divide by no temperature, and put it through no softmax.',
+  };
+}
+
+/** The factor that brings logits nearest to what is expected, but for a number added to each row. */
+function fittedFactor(logits: Rows, expected: Rows, weight: (i: number) => number): number {
+  let [product, square] = [0, 0];
+  const { images, columns } = logits;
+  for (let image = 0; image < images; image++) {
+    const at = (c: number) => weight(image * columns + c);
+    const [x, y] = [rowAt(logits, image), rowAt(expected, image)];
+    const total = x.reduce((sum, _, c) => sum + at(c), 0);
+    const average = (row: Float64Array) =>
+      row.reduce((sum, value, c) => sum + at(c) * value, 0) / total;
+    const [middle, wanted] = [average(x), average(y)];
+    for (const [c, value] of x.entries()) {
+      product += at(c) * (value - middle) * ((y[c] as number) - wanted);
+      square += at(c) * (value - middle) ** 2;
+    }
+  }
+  return product / square;
+}
+
+/** A number of its own added to each row, perhaps to logits that one factor was put to. */
+function* movedByRow(logits: Rows, expected: Rows): Iterable<OutputChange> {
+  if (logits.columns < FEWEST_CLASSES) return;
+  for (const factor of [1, fittedFactor(logits, expected, () => 1)]) {
+    const scaled = mapValues(logits, (value) => value * factor);
+    const shift = (row: Float64Array, image: number) => mean(rowAt(expected, image)) - mean(row);
+    const outputs = mapRows(scaled, (row, image) => {
+      const by = shift(row, image);
+      return row.map((value) => value + by);
+    });
+    const size = factor === 1 ? '' : ` and ${scaleWords(factor)}`;
+    const maxima = Array.from({ length: expected.images }, (_, image) =>
+      rowAt(expected, image).reduce((a, b) => Math.max(a, b), -Infinity),
+    );
+    yield {
+      id: 'logits-moved',
+      description: `a number of its own added to each image's logits${size}`,
+      summary: maxima.every((value) => value === 0)
+        ? `the golden file holds logits less the largest of each image${size}`
+        : `the golden file holds logits with a number of its own added to each image's${size}`,
+      cure: 'Save what the model returns, and take nothing off it.',
+      outputs,
+    };
+  }
+}
+
+function scaleWords(factor: number): string {
+  return factor > 0 && factor < 1
+    ? `divided by ${rounded(1 / factor)}`
+    : `multiplied by ${rounded(factor)}`;
 }
 
 /** One factor for all logits. */
 function temperature(logits: Rows, expected: Rows): OutputChange {
   const factor = fitScale(expected.values, logits.values);
-  const words =
-    factor < 1 ? `divided by ${rounded(1 / factor)}` : `multiplied by ${rounded(factor)}`;
+  const words = scaleWords(factor);
   return {
     id: 'logits-scaled',
     description: `the logits ${words}`,
@@ -118,11 +226,11 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-function softmax(row: Float64Array): Float64Array {
+export function softmax(row: Float64Array): Float64Array {
   return logSoftmax(row).map(Math.exp);
 }
 
-function logSoftmax(row: Float64Array): Float64Array {
+export function logSoftmax(row: Float64Array): Float64Array {
   const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
   const sum = row.reduce((a, b) => a + Math.exp(b - largest), 0);
   return row.map((value) => value - largest - Math.log(sum));
