@@ -151,13 +151,15 @@ test('a search ends for small images, too, when nothing explains the logits', SL
   const { files } = await convertBundled({ imageSize, transformInput: false });
   const verification = await verifyModel(files, {
     input: new Float32Array(3 * imageSize ** 2).fill(0.5),
-    logits: Float32Array.from({ length: 1000 }, (_, i) => Math.cos(i)),
+    // What hardly varies is any logits with a number added, and proves none of them.
+    logits: new Float32Array(1000).fill(0.5),
     shape: [1, 3, imageSize, imageSize],
     numClasses: 1000,
     activations: new Map(),
     provenance: null,
   });
-  const { attempts = [], hints = [] } = verification.diagnosis ?? {};
+  const { cause, attempts = [], hints = [] } = verification.diagnosis ?? {};
+  expect(cause).toBe(null);
   expect(hints.join()).not.toContain('broke off');
   expect(attempts.length).toBeGreaterThan(100);
 });
