@@ -42,7 +42,7 @@ const CHILD = `
   const { readCheckpoint } = await load('checkpoint/index');
   const { listTensors, findStateDicts } = await load('checkpoint/state-dict');
   const { toFloat32 } = await load('checkpoint/float32');
-  const { NETWORK_KEYS } = await load('googlenet/mapping');
+  const { NETWORK_KEYS } = await load('networks/match');
   const { isPth2tfjsError } = await load('errors');
   let outcome;
   try {
