@@ -45,8 +45,8 @@ export function readOptions(model: EditableModel, folded: boolean): TrainableOpt
     ...NETWORK.variant(shapeOf),
     transformInput: config(transform?.path) !== undefined,
     auxClasses: first === undefined ? undefined : [first, second ?? 0],
-    dropout: config(dropouts.find((each) => !isAux(each))?.path)?.rate,
-    dropoutAux: config(dropouts.find(isAux)?.path)?.rate,
+    dropout: readRate(config(dropouts.find((each) => !isAux(each))?.path)?.rate),
+    dropoutAux: readRate(config(dropouts.find(isAux)?.path)?.rate),
   };
 }
 
@@ -55,6 +55,12 @@ function readImageSize(shape: unknown): number {
   if (typeof imageSize !== 'number') throw damaged('has no layer named input');
   if (!isImageSize(imageSize)) throw damaged(`takes images of ${imageSize}x${imageSize}`);
   return imageSize;
+}
+
+function readRate(rate: unknown): number | undefined {
+  if (rate === undefined) return undefined;
+  if (typeof rate === 'number' && rate >= 0 && rate <= 1) return rate;
+  throw damaged(`drops out with a rate of ${JSON.stringify(rate)}, not from 0 to 1`);
 }
 
 /**

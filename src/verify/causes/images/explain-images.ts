@@ -11,7 +11,7 @@ import {
 import { type Planes, type Position, reorderImages, valuesAt } from '../../local/planes.js';
 import { BFLOAT16, FLOAT16 } from '../../rounding.js';
 import type { Explanation } from '../one-layer/explanation.js';
-import { isOtherKernel } from '../one-layer/kernel-fit.js';
+import { FEW_TAPS, isOtherKernel } from '../one-layer/kernel-fit.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { colourStory, fitColours, type Range, SAVED } from './colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './moves.js';
@@ -202,7 +202,7 @@ export function lostImages(each: ConvCase): Explanation | undefined {
   return (
     shiftedImages(each) ??
     otherSize(each) ??
-    (isOtherKernel(each) === true ? undefined : blurred(each))
+    (isOtherKernel(each, FEW_TAPS, true) === true ? undefined : blurred(each))
   );
 }
 

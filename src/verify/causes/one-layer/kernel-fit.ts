@@ -12,8 +12,13 @@ export const MANY_TAPS = 600;
  * Whether some other kernel gives PyTorch's output from this input, at pixels that it was not fitted to:
  * then the weights are the matter, and if none does, it is not the weights. Undefined where there are too
  * few pixels to tell.
+ * @param exact whether it has to give all of it, and not only nearly
  */
-export function isOtherKernel(each: ConvCase, mostTaps = FEW_TAPS): boolean | undefined {
+export function isOtherKernel(
+  each: ConvCase,
+  mostTaps = FEW_TAPS,
+  exact = false,
+): boolean | undefined {
   const taps = each.kernel.length / each.channels;
   if (taps > mostTaps) return undefined;
   const sample = sampleOf(each, taps);
@@ -26,7 +31,8 @@ export function isOtherKernel(each: ConvCase, mostTaps = FEW_TAPS): boolean | un
   const right = targetsOf(each, sample, held);
   const error = distance(right, predict(columnsOf(each, sample, held, columns.taps), found));
   const before = distance(right, usualAt(each, sample, held));
-  if (error <= Math.max(MOST_LEFT, before / 50)) return before > 2 * MOST_LEFT ? true : undefined;
+  if (error <= (exact ? MOST_LEFT : Math.max(MOST_LEFT, before / 50)))
+    return before > 2 * MOST_LEFT ? true : undefined;
   return error > Math.max(MOST_ROUNDED, before / 20) ? false : undefined;
 }
 
