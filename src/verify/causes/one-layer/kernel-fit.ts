@@ -12,7 +12,7 @@ export const MANY_TAPS = 600;
  * Whether some other kernel gives PyTorch's output from this input, at pixels that it was not fitted to:
  * then the weights are the matter, and if none does, it is not the weights. Undefined where there are too
  * few pixels to tell.
- * @param exact whether it has to give all of it, and not only nearly
+ * @param exact whether it has to give all of it, and not only nearly: for weights that are not rounded
  */
 export function isOtherKernel(
   each: ConvCase,
@@ -33,7 +33,7 @@ export function isOtherKernel(
   const before = distance(right, usualAt(each, sample, held));
   if (error <= (exact ? MOST_LEFT : Math.max(MOST_LEFT, before / 50)))
     return before > 2 * MOST_LEFT ? true : undefined;
-  return error > Math.max(MOST_ROUNDED, before / 20) ? false : undefined;
+  return error > (exact ? 10 * MOST_LEFT : Math.max(MOST_ROUNDED, before / 20)) ? false : undefined;
 }
 
 /** Rounding, as it is magnified by solving. */
