@@ -215,7 +215,6 @@ const QUICK = [
   'fc-bias',
   'average-pool',
   'no-relu',
-  'clip',
   'other-crop',
   'divided-twice',
   'instance-norm',
