@@ -106,6 +106,16 @@ export const foldBatchNorm: FoldBatchNorm = (gamma, beta, mean, variance, eps) =
   return { scale, offset };
 };
 
+/** The same with an epsilon of one's choice, whatever the network's is. */
+export function batchNormWith(eps: number) {
+  return (
+    gamma: Float32Array,
+    beta: Float32Array,
+    mean: Float32Array,
+    variance: Float32Array,
+  ): ReturnType<FoldBatchNorm> => foldBatchNorm(gamma, beta, mean, variance, eps);
+}
+
 type Read = (key: string) => Float32Array;
 
 /** Folds convolutions, and notes which of them came out broken. */

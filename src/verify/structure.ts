@@ -36,6 +36,11 @@ export function networkLayers(
   );
 }
 
+/** Its convolutions with BatchNorm, by their blocks' paths. */
+export const CONVOLUTIONS: readonly string[] = networkLayers().flatMap(({ path, op }) =>
+  op.type === 'conv2d' ? [path] : [],
+);
+
 /** The epsilon of the network's BatchNorms. */
 export const BATCH_NORM_EPS: number =
   networkLayers().flatMap(({ op }) =>

@@ -1,4 +1,4 @@
-import { batchNormWith } from '../../googlenet/weights.js';
+import { batchNormWith } from '../../network/plan.js';
 import { type Lineup, TORCHVISION_GOLDEN } from './suspect.js';
 
 /** torch.nn.BatchNorm2d's default, none at all, and what people try; GoogLeNet's blocks have 1e-3. */

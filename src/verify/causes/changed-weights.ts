@@ -1,12 +1,12 @@
 import { toFloat32 } from '../../checkpoint/float32.js';
-import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
-import { batchNormWith } from '../../googlenet/weights.js';
+import { batchNormWith } from '../../network/plan.js';
 import { counted } from '../../plural.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import { isKernel } from '../../weight-faults.js';
 import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom, TF32 } from '../rounding.js';
+import { BATCH_NORM_EPS } from '../structure.js';
 import { showEpsilon } from './batch-norm.js';
 import { INTEGER_ROUNDINGS } from './integers.js';
 import { LAYOUTS, storedAs } from './kernel-layout.js';

@@ -1,8 +1,8 @@
-import { convBlocks } from '../../googlenet/architecture.js';
 import { type EditableModel, withLayers, withWeights } from '../../tfjs/editable-model.js';
 import type { LayerVisitor } from '../../tfjs/load.js';
 import type { Laboratory, Variation } from '../laboratory.js';
 import { TF32, TF32_CUT } from '../rounding.js';
+import { CONVOLUTIONS } from '../structure.js';
 import { INTEGER_ROUNDINGS } from './integers.js';
 import { NORM_EPSILONS, normStory, OTHER_NORMS, standardize } from './norms.js';
 import { ACTIVATIONS, activationStory, RELU_BEFORE } from './one-layer/activation.js';
@@ -43,7 +43,7 @@ function suspect(
   return { id, description, summary: words, cure, variation: { model, visit } };
 }
 
-const CONVOLUTIONS: ReadonlySet<string> = new Set(convBlocks(3).map(({ name }) => name));
+const NAMES: ReadonlySet<string> = new Set(CONVOLUTIONS);
 
 /** Another function than ReLU after each convolution. */
 function* activations(lab: Laboratory): Iterable<Suspect> {
@@ -54,7 +54,7 @@ function* activations(lab: Laboratory): Iterable<Suspect> {
   );
   for (const [name, activation] of ACTIVATIONS) {
     const visit: LayerVisitor = async (layer, _shape, read) =>
-      CONVOLUTIONS.has(layer) ? (await read()).map(activation) : undefined;
+      NAMES.has(layer) ? (await read()).map(activation) : undefined;
     yield suspect(
       activationStory(name),
       `${name === '' ? 'no ReLU' : name} everywhere`,
@@ -97,9 +97,7 @@ function reluBefore(raw: RawNetwork): LayerVisitor {
 }
 
 const LAST: ReadonlySet<string> = new Set(
-  convBlocks(3)
-    .map(({ name }) => name)
-    .filter((name) => /^inception5b\.branch(1$|\d\.1$)/.test(name)),
+  CONVOLUTIONS.filter((name) => /^inception5b\.branch(1$|\d\.1$)/.test(name)),
 );
 
 /** BatchNorm's parameters or statistics lost, or none of it at all. */

@@ -1,7 +1,7 @@
-import { BATCH_NORM_EPS } from '../../googlenet/architecture.js';
-import { batchNormWith } from '../../googlenet/weights.js';
+import { batchNormWith } from '../../network/plan.js';
 import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
+import { BATCH_NORM_EPS } from '../structure.js';
 import { type RawNetwork, rawNetwork } from './raw-network.js';
 import { CONVERT_AGAIN, type Lineup, LOOK } from './suspect.js';
 

@@ -1,9 +1,9 @@
-import { MIN_IMAGE_SIZE } from '../../googlenet/architecture.js';
-import { TRANSFORM_INPUT } from '../../googlenet/preprocess.js';
+import { NETWORK } from '../../networks/index.js';
 import { batchNHWC, type Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNCHW, toNHWC } from '../layers.js';
 import { planesOf } from '../local/planes.js';
+import { TRANSFORM_INPUT } from '../structure.js';
 import { pairStory } from './images/colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './images/moves.js';
 import {
@@ -234,7 +234,7 @@ function otherSizes(usual: number): number[] {
   const sizes = [...shares.map((share) => Math.round(share * usual)), 224, 256];
   const near = (size: number) => size <= 2 * usual && 2 * size >= usual;
   return [...new Set(sizes)].filter(
-    (size) => near(size) && size !== usual && size >= MIN_IMAGE_SIZE,
+    (size) => near(size) && size !== usual && size >= NETWORK.imageSizes.min,
   );
 }
 

@@ -1,4 +1,4 @@
-import { convBlocks } from '../../googlenet/architecture.js';
+import { CONVOLUTIONS } from '../structure.js';
 import {
   type Explanation,
   isVague,
@@ -119,7 +119,7 @@ export function toStory({ explanation, layers }: Group): Story {
 function placeOf(layers: readonly string[]): string {
   const [first, ...others] = layers as [string, ...string[]];
   if (others.length === 0) return first;
-  if (convBlocks(3).every(({ name }) => layers.includes(name))) return 'every convolution';
+  if (CONVOLUTIONS.every((name) => layers.includes(name))) return 'every convolution';
   const block = blockOf(layers);
   if (block !== null) return `${block} (${layers.length} layers)`;
   if (others.length < 3)

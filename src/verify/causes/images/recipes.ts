@@ -1,4 +1,4 @@
-import { IMAGENET_MEAN, IMAGENET_STD } from '../../../googlenet/preprocess.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../../image/imagenet.js';
 import type { Planes } from '../../local/planes.js';
 
 /** A way to prepare pixels from 0 to 1, in RGB: `x[c] = pixel[from[c]] * scale[c] + offset[c]`. */

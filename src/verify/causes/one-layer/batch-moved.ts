@@ -1,5 +1,5 @@
-import { BATCH_NORM_EPS } from '../../../googlenet/architecture.js';
 import type { ConvCase } from '../../local/layer-case.js';
+import { BATCH_NORM_EPS } from '../../structure.js';
 import type { BatchNormParameters } from '../raw-network.js';
 import { batchStatistics } from './batch-statistics.js';
 import type { Affine } from './channel-fit.js';

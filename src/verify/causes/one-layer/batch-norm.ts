@@ -1,4 +1,4 @@
-import { batchNormWith } from '../../../googlenet/weights.js';
+import { batchNormWith } from '../../../network/plan.js';
 import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
 import { showEpsilon } from '../batch-norm.js';

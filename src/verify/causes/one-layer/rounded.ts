@@ -1,4 +1,4 @@
-import { batchNormWith } from '../../../googlenet/weights.js';
+import { batchNormWith } from '../../../network/plan.js';
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved, errorOf } from '../../local/layer-case.js';
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding, TF32, TF32_CUT } from '../../rounding.js';
