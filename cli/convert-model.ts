@@ -1,5 +1,5 @@
 import type { Conversion, ConvertOptions } from '../src/convert.js';
-import type { ModelFormat } from '../src/formats.js';
+import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';

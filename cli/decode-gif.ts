@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import type { RawImage } from '../src/image/preprocess.js';
 
 /**

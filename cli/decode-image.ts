@@ -1,5 +1,5 @@
 import type { OutputInfo } from 'sharp';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import type { RawImage } from '../src/image/preprocess.js';
 import { decodeGif } from './decode-gif.js';
 import { importPackage } from './import-package.js';

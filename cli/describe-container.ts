@@ -1,4 +1,4 @@
-import type { Container } from '../src/checkpoint/container.js';
+import type { Container } from '../src/checkpoint/container/container.js';
 
 /** A container in words, such as `zip version 3, pickle protocol 2, little-endian`. */
 export function describeContainer({

@@ -1,6 +1,6 @@
-import { Collector, collectStream } from '../src/collect.js';
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
-import { withoutSecrets } from '../src/printable.js';
+import { Collector, collectStream } from '../src/base/collect.js';
+import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
+import { withoutSecrets } from '../src/base/printable.js';
 import type { ProgressSink } from './progress.js';
 import { reason } from './read-errors.js';
 

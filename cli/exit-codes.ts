@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../src/errors.js';
+import type { ErrorCode } from '../src/base/errors.js';
 
 /** Exit codes, as the README documents them. A signal ends the process with 128 + its number. */
 export const EXIT = { checkFailed: 1, badInput: 2, internal: 70 } as const;

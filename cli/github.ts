@@ -1,5 +1,5 @@
 import { appendFile } from 'node:fs/promises';
-import { printable } from '../src/printable.js';
+import { printable } from '../src/base/printable.js';
 import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
 import { failureSentence, luckySentences, verdict } from '../src/verify/report/words.js';

@@ -1,5 +1,5 @@
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
-import { printable } from '../src/printable.js';
+import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
+import { printable } from '../src/base/printable.js';
 import { printableUrl } from './download.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
 import { terminalProgress } from './progress.js';

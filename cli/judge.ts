@@ -1,7 +1,7 @@
+import { Pth2tfjsError } from '../src/base/errors.js';
 import type { Conversion, ConvertOptions } from '../src/convert.js';
-import { Pth2tfjsError } from '../src/errors.js';
-import type { ConvertedProvenance } from '../src/provenance.js';
-import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
+import type { ConvertedProvenance } from '../src/stored-model/provenance.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';

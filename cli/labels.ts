@@ -1,5 +1,5 @@
+import { Pth2tfjsError } from '../src/base/errors.js';
 import type { ConvertOptions } from '../src/convert.js';
-import { Pth2tfjsError } from '../src/errors.js';
 import { inFile } from './input.js';
 import { readSource } from './source.js';
 
@@ -11,11 +11,11 @@ import { readSource } from './source.js';
 export async function readLabels(
   location: string | undefined,
 ): Promise<Pick<ConvertOptions, 'labels' | 'officialLabels'>> {
-  const { IMAGENET_LABELS } = await import('../src/imagenet-labels.js');
+  const { IMAGENET_LABELS } = await import('../src/image/imagenet-labels.js');
   if (location === undefined) return { officialLabels: IMAGENET_LABELS };
   if (location === 'imagenet') return { labels: IMAGENET_LABELS };
   const { bytes } = await readSource(location, { maxBytes: MOST_BYTES });
-  const { parseLabels } = await import('../src/labels.js');
+  const { parseLabels } = await import('../src/image/labels.js');
   return { labels: await inFile(location, async () => parseLabels(decode(bytes))) };
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { VERSION } from '../src/version.js';
+import { VERSION } from '../src/base/version.js';
 
 // Loading yargs alone takes longer than all of Node.
 if (process.argv.length === 3 && process.argv[2] === '--version') {

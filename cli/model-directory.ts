@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
-import type { NamedBytes } from '../src/tfjs/artifacts.js';
-import { checkWeights } from '../src/tfjs/load.js';
-import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/tfjs/model-json.js';
-import { besideURL, localNames, readURL } from '../src/tfjs/shard-paths.js';
-import { type ShardReader, withShards } from '../src/tfjs/with-shards.js';
+import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
+import { checkWeights } from '../src/runtimes/tfjs/load.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
+import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/stored-model/model-json.js';
+import { besideURL, localNames, readURL } from '../src/stored-model/shard-paths.js';
+import { type ShardReader, withShards } from '../src/stored-model/with-shards.js';
 import { parseUrl } from './download.js';
 import { inFile, readInput, usageError } from './input.js';
 import { isWebURL, type Source, toPath } from './source.js';

@@ -1,5 +1,5 @@
 import type { ConvertOptions } from '../src/convert.js';
-import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { CheckpointArguments } from './commands/options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { checkHubHash, inFile, usageError } from './input.js';
@@ -37,7 +37,7 @@ export async function readModel(
       '--key, --transform-input and --image-size go with a checkpoint, not with a converted model',
     );
   }
-  const { weightWarnings } = await import('../src/tfjs/weight-warnings.js');
+  const { weightWarnings } = await import('../src/stored-model/weight-warnings.js');
   const warnings = await inFile(args.model, async () => weightWarnings(files));
   return { files, checkpoint: undefined, warnings };
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { guard } from './guard.js';
 import { active, inspect, missingParents, newSibling, OLD, type OutputOptions } from './target.js';
 import { failure, words } from './write-errors.js';

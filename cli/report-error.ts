@@ -1,6 +1,6 @@
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { printable } from '../src/base/printable.js';
 import type { MappingError } from '../src/network/mapping-error.js';
-import { printable } from '../src/printable.js';
 import { EXIT, exitCodeFor } from './exit-codes.js';
 
 /** What `--json` prints of an error; the lists are those of a state dict that does not fit. */

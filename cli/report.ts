@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { printable } from '../src/printable.js';
+import { printable } from '../src/base/printable.js';
 import type { Verification } from '../src/verify/index.js';
 import {
   formatReport,

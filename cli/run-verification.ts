@@ -1,4 +1,4 @@
-import type { NamedBytes } from '../src/tfjs/artifacts.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
 import { importPackage, packageVersion } from './import-package.js';

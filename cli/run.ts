@@ -1,6 +1,6 @@
 import yargs from 'yargs';
-import { Pth2tfjsError } from '../src/errors.js';
-import { VERSION } from '../src/version.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
+import { VERSION } from '../src/base/version.js';
 import { reportError } from './report-error.js';
 import { nameStdin } from './stdin.js';
 

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
-import { Collector } from '../src/collect.js';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Collector } from '../src/base/collect.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { reason } from './read-errors.js';
 
 /** What a lone `-` is called within: yargs drops it from a list of arguments. */

@@ -1,8 +1,8 @@
+import { counted } from '../src/base/plural.js';
+import { printable } from '../src/base/printable.js';
 import type { Conversion } from '../src/convert.js';
 import type { SafetensorsConversion } from '../src/convert-safetensors.js';
-import { counted } from '../src/plural.js';
-import { printable } from '../src/printable.js';
-import type { Provenance, SourceFile } from '../src/provenance.js';
+import type { Provenance, SourceFile } from '../src/stored-model/provenance.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import { rtolThatPasses } from '../src/verify/tolerance.js';
 import { describeContainer } from './describe-container.js';

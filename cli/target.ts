@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:path';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { toPath } from './source.js';
 import { STDIN } from './stdin.js';
 import { codeOf, failure, notEmpty } from './write-errors.js';

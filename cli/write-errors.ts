@@ -1,6 +1,6 @@
 import { constants as osConstants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import { isPth2tfjsError, Pth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
 
 const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'free some space, or choose a folder on another disk',

@@ -1,7 +1,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { access, constants, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { guard } from './guard.js';
 import { STDIN } from './stdin.js';
 import { active, followLinks, newSibling, type OutputOptions, recover } from './target.js';

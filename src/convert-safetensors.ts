@@ -1,13 +1,13 @@
-import { toFloat32 } from './checkpoint/float32.js';
-import { saveSafetensors } from './checkpoint/save/safetensors.js';
-import type { StateDict } from './checkpoint/tensor.js';
+import { VERSION } from './base/version.js';
+import { saveSafetensors } from './checkpoint/container/write-safetensors.js';
+import { toFloat32 } from './checkpoint/tensor/float32.js';
+import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { buildNetwork } from './describe-model.js';
 import { stateDictEntries } from './network/keys.js';
 import { NETWORK, type Variant } from './networks/index.js';
-import type { Provenance, SourceFile } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
-import { VERSION } from './version.js';
-import { faultWarnings, findFaults } from './weight-faults.js';
+import type { Provenance, SourceFile } from './stored-model/provenance.js';
+import { faultWarnings, findFaults } from './stored-model/weight-faults.js';
 
 export interface SafetensorsOptions extends SourceOptions {
   /** torchvision's `transform_input`, to be kept in the metadata; default: as far as it is known. */

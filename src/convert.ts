@@ -1,3 +1,4 @@
+import { Pth2tfjsError } from './base/errors.js';
 import {
   checkImageSize,
   describeGraph,
@@ -5,19 +6,18 @@ import {
   describeTrainable,
   type TrainableOptions,
 } from './describe-model.js';
-import { Pth2tfjsError } from './errors.js';
-import type { InputKind, ModelFormat } from './formats.js';
-import { checkLabels } from './labels.js';
+import { checkLabels } from './image/labels.js';
 import { fillTensors, type StoredTensor } from './network/plan.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
-import { type ConvertedProvenance, describeProvenance, madeOf } from './provenance.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
-import { type ArtifactsInput, type NamedBytes, toArtifacts } from './tfjs/artifacts.js';
-import type { Quantization } from './tfjs/quantize.js';
-import { describeTraining, unusedInTraining } from './trainable-model.js';
+import { type ArtifactsInput, type NamedBytes, toArtifacts } from './stored-model/artifacts.js';
+import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
+import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
+import { faultWarnings, type WeightFaults } from './stored-model/weight-faults.js';
+import type { InputKind, ModelFormat } from './targets/formats.js';
+import type { Quantization } from './targets/quantize.js';
 import type { Golden } from './verify/golden.js';
-import { faultWarnings, type WeightFaults } from './weight-faults.js';
 
 export interface ConvertOptions extends SourceOptions {
   /**

@@ -1,5 +1,4 @@
-import { Pth2tfjsError } from './errors.js';
-import type { InputKind } from './formats.js';
+import { Pth2tfjsError } from './base/errors.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './image/imagenet.js';
 import { fold, prune } from './network/fold.js';
 import type { Module } from './network/module.js';
@@ -7,6 +6,7 @@ import type { NetworkOptions } from './network/network.js';
 import { type Graph, trace } from './network/trace.js';
 import type { Affine } from './network/value.js';
 import { NETWORK, type Variant } from './networks/index.js';
+import type { InputKind } from './targets/formats.js';
 import { describeFrozen, type GraphDescription } from './targets/frozen-graph/describe.js';
 import type { KerasModel } from './targets/keras/graph.js';
 import { describeKeras } from './targets/keras/lower.js';

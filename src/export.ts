@@ -1,12 +1,12 @@
-import type { Crc32 } from './checkpoint/crc32.js';
-import type { FloatDType } from './checkpoint/from-float32.js';
-import { saveStateDict } from './checkpoint/save/index.js';
-import type { StateDict } from './checkpoint/tensor.js';
+import type { Crc32 } from './checkpoint/container/crc32.js';
+import { saveStateDict } from './checkpoint/save-state-dict.js';
+import type { FloatDType } from './checkpoint/tensor/from-float32.js';
+import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { buildNetwork, describeTrainable, type TrainableOptions } from './describe-model.js';
 import { toStateDict } from './network/invert.js';
 import { stateDictVersions } from './network/keys.js';
-import type { NamedBytes } from './tfjs/artifacts.js';
-import { openTrainable, trainableWarnings } from './trainable-model.js';
+import type { NamedBytes } from './stored-model/artifacts.js';
+import { openTrainable, trainableWarnings } from './stored-model/trainable-model.js';
 
 export interface ExportOptions {
   /** `zip` (the default) is read by torch 1.6 and newer, `legacy` by all. */

@@ -24,38 +24,43 @@ export {
 export type { DrawableImage, ImageBatch, ImageInput } from './app/input.js';
 export type { LoadProgress } from './app/read.js';
 export type { GoogLeNetSource } from './app/source.js';
-export type { NamedGlobal } from './checkpoint/danger.js';
-export { denseTensor } from './checkpoint/dense-tensor.js';
-export type { DType } from './checkpoint/dtype.js';
-export { toFloat32 } from './checkpoint/float32.js';
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  isPth2tfjsError,
+  Pth2tfjsError,
+} from './base/errors.js';
+export { saveSafetensors } from './checkpoint/container/write-safetensors.js';
+export type { NamedGlobal } from './checkpoint/pickle/danger.js';
+export { listOpaque, type OpaqueClass } from './checkpoint/pickle/opaque-values.js';
 export {
   type Checkpoint,
   type Container,
   type ReadOptions,
   readCheckpoint,
-} from './checkpoint/index.js';
-export { type StateDictMetadata, stateDictMetadata } from './checkpoint/metadata.js';
-export { listOpaque, type OpaqueClass } from './checkpoint/opaque-values.js';
-export { type SaveOptions, saveStateDict } from './checkpoint/save/index.js';
-export { saveSafetensors } from './checkpoint/save/safetensors.js';
+} from './checkpoint/read-checkpoint.js';
+export { type SaveOptions, saveStateDict } from './checkpoint/save-state-dict.js';
 export {
   findStateDicts,
   listTensors,
   type SelectOptions,
   type StateDictCandidate,
   selectStateDict,
-} from './checkpoint/state-dict.js';
-export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor.js';
+} from './checkpoint/state-dict/find-state-dict.js';
+export { type StateDictMetadata, stateDictMetadata } from './checkpoint/state-dict/metadata.js';
+export { denseTensor } from './checkpoint/tensor/dense-tensor.js';
+export type { DType } from './checkpoint/tensor/dtype.js';
+export { toFloat32 } from './checkpoint/tensor/float32.js';
+export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor/tensor.js';
 export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
 export {
   convertToSafetensors,
   type SafetensorsConversion,
   type SafetensorsOptions,
 } from './convert-safetensors.js';
-export { type ErrorCode, type ErrorDetails, isPth2tfjsError, Pth2tfjsError } from './errors.js';
 export { type Export, type ExportOptions, exportCheckpoint } from './export.js';
-export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './formats.js';
 export { IMAGENET_MEAN, IMAGENET_STD } from './image/imagenet.js';
+export { parseLabels } from './image/labels.js';
 export {
   type PreprocessOptions,
   preprocess,
@@ -68,15 +73,11 @@ export {
   type NetworkSummary,
   type TensorSummary,
 } from './inspect.js';
-export { parseLabels } from './labels.js';
 export type { Origin } from './network/fit.js';
 export { MappingError, type Mismatch } from './network/mapping-error.js';
 export type { Branch3Kernel } from './networks/index.js';
 export { type Match, matchStateDict, NETWORK_KEYS } from './networks/match.js';
-export type { ConvertedProvenance, Provenance, SourceFile, TrainingRecord } from './provenance.js';
 export { readNetwork, type SourceNetwork, type SourceOptions } from './read-network.js';
-export { type SummaryOptions, summary } from './summary.js';
-export type { NamedBytes } from './tfjs/artifacts.js';
 export {
   BACKEND_NAMES,
   type BackendInfo,
@@ -85,9 +86,18 @@ export {
   type Hardware,
   type ImportPackage,
   type Precision,
-} from './tfjs/backends.js';
-export { type LayerVisitor, type LoadedModel, loadModel } from './tfjs/load.js';
-export { QUANTIZATIONS, type Quantization } from './tfjs/quantize.js';
+} from './runtimes/tfjs/backends.js';
+export { type LayerVisitor, type LoadedModel, loadModel } from './runtimes/tfjs/load.js';
+export type { NamedBytes } from './stored-model/artifacts.js';
+export type {
+  ConvertedProvenance,
+  Provenance,
+  SourceFile,
+  TrainingRecord,
+} from './stored-model/provenance.js';
+export { type SummaryOptions, summary } from './summary.js';
+export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './targets/formats.js';
+export { QUANTIZATIONS, type Quantization } from './targets/quantize.js';
 export { type Comparison, compareLogits, type ImageComparison } from './verify/compare.js';
 export type { Attempt, Cause, Diagnosis } from './verify/diagnosis.js';
 export {

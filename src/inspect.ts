@@ -1,16 +1,22 @@
-import type { DType } from './checkpoint/dtype.js';
-import { type Container, type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
-import { describeOpaque, listOpaque, type OpaqueClass } from './checkpoint/opaque-values.js';
+import { isPth2tfjsError } from './base/errors.js';
+import { sha256 } from './base/sha256.js';
+import { describeOpaque, listOpaque, type OpaqueClass } from './checkpoint/pickle/opaque-values.js';
+import {
+  type Container,
+  type ReadOptions,
+  readCheckpoint,
+  ungzip,
+} from './checkpoint/read-checkpoint.js';
 import {
   findStateDicts,
   listTensors,
   RECOGNISABLE_FIT,
   type StateDictCandidate,
   selectStateDict,
-} from './checkpoint/state-dict.js';
-import type { TensorView } from './checkpoint/tensor.js';
+} from './checkpoint/state-dict/find-state-dict.js';
+import type { DType } from './checkpoint/tensor/dtype.js';
+import type { TensorView } from './checkpoint/tensor/tensor.js';
 import { buildNetwork } from './describe-model.js';
-import { isPth2tfjsError } from './errors.js';
 import { countParameters, type Module } from './network/module.js';
 import { officialWeights } from './network/network.js';
 import { printTree } from './network/print.js';
@@ -18,7 +24,6 @@ import { measureModules } from './network/summary.js';
 import { NETWORK, type Variant } from './networks/index.js';
 import { matchStateDict, NETWORK_KEYS } from './networks/match.js';
 import { recordedTransform } from './read-network.js';
-import { sha256 } from './sha256.js';
 
 export interface TensorSummary {
   /** Dotted path in the saved value. */

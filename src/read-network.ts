@@ -1,15 +1,19 @@
-import { SAVE_AGAIN } from './checkpoint/danger.js';
-import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/index.js';
-import { describeOpaque, listOpaque } from './checkpoint/opaque-values.js';
-import { readFlag } from './checkpoint/safetensors.js';
-import { listTensors, type StateDictCandidate, selectStateDict } from './checkpoint/state-dict.js';
-import type { StateDict } from './checkpoint/tensor.js';
-import { Pth2tfjsError } from './errors.js';
+import { Pth2tfjsError } from './base/errors.js';
+import { sha256 } from './base/sha256.js';
+import { readFlag } from './checkpoint/container/read-safetensors.js';
+import { SAVE_AGAIN } from './checkpoint/pickle/danger.js';
+import { describeOpaque, listOpaque } from './checkpoint/pickle/opaque-values.js';
+import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/read-checkpoint.js';
+import {
+  listTensors,
+  type StateDictCandidate,
+  selectStateDict,
+} from './checkpoint/state-dict/find-state-dict.js';
+import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { officialWeights } from './network/network.js';
 import { NETWORK } from './networks/index.js';
 import { type Match, matchStateDict, NETWORK_KEYS } from './networks/match.js';
-import { describeSource, type Provenance, type SourceFile } from './provenance.js';
-import { sha256 } from './sha256.js';
+import { describeSource, type Provenance, type SourceFile } from './stored-model/provenance.js';
 
 export interface SourceOptions extends ReadOptions {
   /** The checkpoint's file name, for the provenance; it does not change what is read. */

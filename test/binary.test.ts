@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { tensor3d } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { denseTensor } from '../src/checkpoint/dense-tensor.js';
+import { denseTensor } from '../src/checkpoint/tensor/dense-tensor.js';
 import {
   convertCheckpoint,
   type Golden,
@@ -13,7 +13,7 @@ import {
   saveStateDict,
   toFloat32,
 } from '../src/index.js';
-import { prepareBackend } from '../src/tfjs/backends.js';
+import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { imageNHWC } from '../src/verify/golden.js';
 import { bundledStateDict } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { constants, crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MAX_OPCODES } from '../src/checkpoint/pickle-cursor.js';
+import { MAX_OPCODES } from '../src/checkpoint/pickle/pickle-cursor.js';
 import {
   call,
   dict,
@@ -39,11 +39,11 @@ interface Run {
 const CHILD = `
   import { readFileSync } from 'node:fs';
   const load = (name) => import(process.argv[1] + name + '.js');
-  const { readCheckpoint } = await load('checkpoint/index');
-  const { listTensors, findStateDicts } = await load('checkpoint/state-dict');
-  const { toFloat32 } = await load('checkpoint/float32');
+  const { readCheckpoint } = await load('checkpoint/read-checkpoint');
+  const { listTensors, findStateDicts } = await load('checkpoint/state-dict/find-state-dict');
+  const { toFloat32 } = await load('checkpoint/tensor/float32');
   const { NETWORK_KEYS } = await load('networks/match');
-  const { isPth2tfjsError } = await load('errors');
+  const { isPth2tfjsError } = await load('base/errors');
   let outcome;
   try {
     const { value } = await readCheckpoint(readFileSync(process.argv[2]));

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelArgument } from '../cli/model-directory.js';
 import { readSource } from '../cli/source.js';
 import { ByteCounter, read, readBytes } from '../src/app/read.js';
-import { Collector, collectStream } from '../src/collect.js';
+import { Collector, collectStream } from '../src/base/collect.js';
 import { loadGoogLeNet } from '../src/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { SLOW } from './helpers/tiers.js';

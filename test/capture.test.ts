@@ -5,8 +5,8 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import { listTensors } from '../src/checkpoint/state-dict.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import { listTensors } from '../src/checkpoint/state-dict/find-state-dict.js';
 import { readGolden } from '../src/index.js';
 import { pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { recordsOf, sha256, type TensorRecord } from './helpers/digest.js';

@@ -5,14 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { NamedBytes } from '../src/tfjs/artifacts.js';
-import { prepareBackend } from '../src/tfjs/backends.js';
+import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import {
   closeModel,
   type EditableModel,
   openModel,
   withWeights,
-} from '../src/tfjs/editable-model.js';
+} from '../src/stored-model/editable-model.js';
 import { everywhere } from '../src/verify/causes/everywhere.js';
 import { exchangedLayers } from '../src/verify/causes/exchanged.js';
 import { explainAll } from '../src/verify/causes/single-layers.js';

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import { decodeImage } from '../cli/decode-image.js';
-import { IMAGENET_LABELS } from '../src/imagenet-labels.js';
+import { IMAGENET_LABELS } from '../src/image/imagenet-labels.js';
 import { CHECKPOINT, convertBundled } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjs, type Run, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';

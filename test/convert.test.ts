@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hubHash } from '../cli/hub-hash.js';
-import { readZipDirectory } from '../src/checkpoint/zip-directory.js';
+import { readZipDirectory } from '../src/checkpoint/container/zip-directory.js';
 import { convertCheckpoint } from '../src/convert.js';
 import { officialWeights } from '../src/network/network.js';
 import { NETWORK } from '../src/networks/index.js';

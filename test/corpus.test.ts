@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import { listTensors } from '../src/checkpoint/state-dict.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import { listTensors } from '../src/checkpoint/state-dict/find-state-dict.js';
 import { recordsOf, type TensorRecord } from './helpers/digest.js';
 
 /**

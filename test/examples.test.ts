@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright';
 import { build, createLogger, type Rolldown } from 'vite';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { IMAGENET_LABELS } from '../src/imagenet-labels.js';
+import { IMAGENET_LABELS } from '../src/image/imagenet-labels.js';
 import { CHROMIUM, launchOptions } from './helpers/chromium.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { installExample } from './helpers/installed.js';

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { itemSize } from '../src/checkpoint/dtype.js';
-import { toFloat32 } from '../src/checkpoint/float32.js';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import { findStateDicts, listTensors } from '../src/checkpoint/state-dict.js';
-import { contiguousBytes, MAX_TENSOR_BYTES, type TensorView } from '../src/checkpoint/tensor.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import { findStateDicts, listTensors } from '../src/checkpoint/state-dict/find-state-dict.js';
+import { itemSize } from '../src/checkpoint/tensor/dtype.js';
+import { toFloat32 } from '../src/checkpoint/tensor/float32.js';
+import {
+  contiguousBytes,
+  MAX_TENSOR_BYTES,
+  type TensorView,
+} from '../src/checkpoint/tensor/tensor.js';
 import { NETWORK_KEYS } from '../src/networks/match.js';
 import {
   call,

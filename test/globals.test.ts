@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { toFloat32 } from '../src/checkpoint/float32.js';
-import { ALLOWED_GLOBALS } from '../src/checkpoint/globals.js';
-import { OpaqueObject, OrderedDict } from '../src/checkpoint/inert.js';
-import { TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { ALLOWED_GLOBALS } from '../src/checkpoint/pickle/globals.js';
+import { OpaqueObject, OrderedDict } from '../src/checkpoint/pickle/inert.js';
+import { toFloat32 } from '../src/checkpoint/tensor/float32.js';
+import { TensorStorage, TensorView } from '../src/checkpoint/tensor/tensor.js';
 import { ELEMENTS } from './helpers/pickle-writer.js';
 import { drawSeed } from './helpers/seed.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../src/checkpoint/index.js';
-import { OpaqueObject } from '../src/checkpoint/inert.js';
+import { OpaqueObject } from '../src/checkpoint/pickle/inert.js';
+import type { Checkpoint } from '../src/checkpoint/read-checkpoint.js';
 import {
   convertCheckpoint,
   denseTensor,

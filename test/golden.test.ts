@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { toFloat32 } from '../src/checkpoint/float32.js';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import { listTensors } from '../src/checkpoint/state-dict.js';
-import { contiguousBytes, type TensorView } from '../src/checkpoint/tensor.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import { listTensors } from '../src/checkpoint/state-dict/find-state-dict.js';
+import { toFloat32 } from '../src/checkpoint/tensor/float32.js';
+import { contiguousBytes, type TensorView } from '../src/checkpoint/tensor/tensor.js';
 import { GOLDEN } from './helpers/cli.js';
 import { recordOf, sha256, type TensorRecord } from './helpers/digest.js';
 

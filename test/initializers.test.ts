@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { toFloat32 } from '../src/checkpoint/float32.js';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import type { StateDict } from '../src/checkpoint/tensor.js';
-import { prepareBackend } from '../src/tfjs/backends.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import { toFloat32 } from '../src/checkpoint/tensor/float32.js';
+import type { StateDict } from '../src/checkpoint/tensor/tensor.js';
+import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { type GoogLeNetOptions, googlenet } from '../src/training/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readLabels } from '../cli/labels.js';
-import { IMAGENET_LABELS } from '../src/imagenet-labels.js';
+import { IMAGENET_LABELS } from '../src/image/imagenet-labels.js';
 import { parseLabels } from '../src/index.js';
 import { CHECKPOINT } from './helpers/bundled.js';
 import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';

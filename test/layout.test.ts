@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { stateDictMetadata } from '../src/checkpoint/metadata.js';
+import { stateDictMetadata } from '../src/checkpoint/state-dict/metadata.js';
 import { stateDictEntries, stateDictVersions } from '../src/network/keys.js';
 import { type GoogLeNetOptions, googlenet } from '../src/networks/googlenet.js';
 import { bundledStateDict } from './helpers/bundled.js';

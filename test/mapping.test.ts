@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type StateDict, TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
+import { type StateDict, TensorStorage, TensorView } from '../src/checkpoint/tensor/tensor.js';
 import { MappingError } from '../src/network/mapping-error.js';
 import { matchStateDict, NETWORK_KEYS } from '../src/networks/match.js';
 import { bundledStateDict } from './helpers/bundled.js';

@@ -10,7 +10,7 @@ import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelArgument } from '../cli/model-directory.js';
 import { loadGoogLeNet, type Pth2tfjsError } from '../src/index.js';
-import { loadModel } from '../src/tfjs/load.js';
+import { loadModel } from '../src/runtimes/tfjs/load.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { saveTiny, TINY_IMAGE, type TinyModel, tinyJSON } from './helpers/tiny-model.js';
 

@@ -1,13 +1,13 @@
 /** Globals that have no meaning here, by every opcode that can make something of one; and those that are refused. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isDangerous, isPlausible } from '../src/checkpoint/danger.js';
-import { OpaqueGlobal, OpaqueObject, opaqueName } from '../src/checkpoint/inert.js';
-import { listOpaque } from '../src/checkpoint/opaque-values.js';
-import { listTensors } from '../src/checkpoint/state-dict.js';
-import { TensorView } from '../src/checkpoint/tensor.js';
-import { type Unpickled, unpickle } from '../src/checkpoint/unpickle.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { isDangerous, isPlausible } from '../src/checkpoint/pickle/danger.js';
+import { OpaqueGlobal, OpaqueObject, opaqueName } from '../src/checkpoint/pickle/inert.js';
+import { listOpaque } from '../src/checkpoint/pickle/opaque-values.js';
+import { type Unpickled, unpickle } from '../src/checkpoint/pickle/unpickle.js';
+import { listTensors } from '../src/checkpoint/state-dict/find-state-dict.js';
+import { TensorView } from '../src/checkpoint/tensor/tensor.js';
 import {
   call,
   dict,

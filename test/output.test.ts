@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type OutputFile, writeDirectory } from '../cli/output.js';
 import { checkTarget } from '../cli/target.js';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { compilePackage } from './helpers/compile.js';
 
 /** Lets one rename fail that cannot be made to fail from outside. */

@@ -10,10 +10,10 @@ import {
   type Provenance,
   verifyModel,
 } from '../src/index.js';
-import { inspectModel } from '../src/inspect-model.js';
-import { parseProvenance } from '../src/parse-provenance.js';
-import { loadModel, readProvenance } from '../src/tfjs/load.js';
-import { openTrainable } from '../src/trainable-model.js';
+import { loadModel, readProvenance } from '../src/runtimes/tfjs/load.js';
+import { inspectModel } from '../src/stored-model/inspect-model.js';
+import { parseProvenance } from '../src/stored-model/parse-provenance.js';
+import { openTrainable } from '../src/stored-model/trainable-model.js';
 import { imageNHWC } from '../src/verify/golden.js';
 import { formatReport, REPORT_FORMATS } from '../src/verify/report/index.js';
 import { convertBundled } from './helpers/bundled.js';

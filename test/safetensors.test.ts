@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, test } from 'vitest';
-import { contiguousBytes } from '../src/checkpoint/tensor.js';
+import { contiguousBytes } from '../src/checkpoint/tensor/tensor.js';
 import {
   convertCheckpoint,
   convertToSafetensors,

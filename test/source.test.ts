@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { hubHash, looksLikeDate } from '../cli/hub-hash.js';
 import type { ProgressSink } from '../cli/progress.js';
 import { readSource, type SourceOptions } from '../cli/source.js';
-import { Pth2tfjsError } from '../src/errors.js';
+import { Pth2tfjsError } from '../src/base/errors.js';
 import { compilePackage } from './helpers/compile.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pth2tfjs-source-'));

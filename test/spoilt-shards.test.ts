@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { StateDict } from '../src/checkpoint/tensor.js';
+import type { StateDict } from '../src/checkpoint/tensor/tensor.js';
 import {
   type ConvertOptions,
   convertCheckpoint,
@@ -13,8 +13,8 @@ import {
   type TensorView,
   toFloat32,
 } from '../src/index.js';
-import { prepareBackend } from '../src/tfjs/backends.js';
-import { weightWarnings } from '../src/tfjs/weight-warnings.js';
+import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
+import { weightWarnings } from '../src/stored-model/weight-warnings.js';
 import { likelyOrder } from '../src/verify/causes/shard-order.js';
 import { weightFiles } from '../src/verify/causes/weight-files.js';
 import { type Golden, readGolden } from '../src/verify/golden.js';

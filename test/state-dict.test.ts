@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readCheckpoint } from '../src/checkpoint/index.js';
-import { findStateDicts, listTensors, selectStateDict } from '../src/checkpoint/state-dict.js';
-import { TensorStorage, TensorView } from '../src/checkpoint/tensor.js';
+import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
+import {
+  findStateDicts,
+  listTensors,
+  selectStateDict,
+} from '../src/checkpoint/state-dict/find-state-dict.js';
+import { TensorStorage, TensorView } from '../src/checkpoint/tensor/tensor.js';
 import { GOLDEN } from './helpers/cli.js';
 
 const load = async (name: string) =>

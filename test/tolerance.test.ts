@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { counted } from '../src/plural.js';
+import { counted } from '../src/base/plural.js';
 import {
   DEFAULT_RTOL,
   defaultRtol,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type BackendName, prepareBackend } from '../src/tfjs/backends.js';
+import { type BackendName, prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { GRADIENT_KERNELS } from '../src/training/gradient-kernels.js';
 import { googlenet, googlenetLoss, type TrainableGoogLeNet } from '../src/training/index.js';
 import { GOLDEN } from './helpers/cli.js';

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isPth2tfjsError, type Pth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError, type Pth2tfjsError } from '../src/base/errors.js';
 import { inspectCheckpoint } from '../src/inspect.js';
 import { readNetwork, type SourceOptions } from '../src/read-network.js';
 import { temporaryFolder } from './helpers/cli.js';

@@ -4,8 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { DType } from '../src/checkpoint/dtype.js';
-import { checkUnfolded, TensorStorage } from '../src/checkpoint/tensor.js';
+import type { DType } from '../src/checkpoint/tensor/dtype.js';
+import { checkUnfolded, TensorStorage } from '../src/checkpoint/tensor/tensor.js';
 import {
   convertCheckpoint,
   inspectCheckpoint,

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { OpaqueObject } from '../src/checkpoint/inert.js';
-import { MAX_OPCODES } from '../src/checkpoint/pickle-cursor.js';
-import { unpickle } from '../src/checkpoint/unpickle.js';
-import { verifyPickle } from '../src/checkpoint/verify-pickle.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { OpaqueObject } from '../src/checkpoint/pickle/inert.js';
+import { MAX_OPCODES } from '../src/checkpoint/pickle/pickle-cursor.js';
+import { unpickle } from '../src/checkpoint/pickle/unpickle.js';
+import { verifyPickle } from '../src/checkpoint/pickle/verify-pickle.js';
 import {
   call,
   dict,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { io } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { denseTensor } from '../src/checkpoint/dense-tensor.js';
+import { denseTensor } from '../src/checkpoint/tensor/dense-tensor.js';
 import {
   type ConvertOptions,
   convertCheckpoint,
@@ -15,8 +15,8 @@ import {
   saveStateDict,
   toFloat32,
 } from '../src/index.js';
-import { prepareBackend } from '../src/tfjs/backends.js';
-import { readFiles } from '../src/tfjs/load.js';
+import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
+import { readFiles } from '../src/runtimes/tfjs/load.js';
 import { googlenet, loadTrainable } from '../src/training/index.js';
 import { bundledStateDict } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';

@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, test } from 'vitest';
-import { toFloat32 } from '../src/checkpoint/float32.js';
-import { isPth2tfjsError } from '../src/errors.js';
+import { isPth2tfjsError } from '../src/base/errors.js';
+import { toFloat32 } from '../src/checkpoint/tensor/float32.js';
 import { readNetwork, type SourceOptions } from '../src/read-network.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';

@@ -3,7 +3,7 @@ import { importPackage, packageVersion } from '../../dist/cli/import-package.js'
 import { readModelDirectory } from '../../dist/cli/model-directory.js';
 import { nvidiaGPUs } from '../../dist/cli/nvidia.js';
 import { loadModel } from '../../dist/src/index.js';
-import { prepareBackend } from '../../dist/src/tfjs/backends.js';
+import { prepareBackend } from '../../dist/src/runtimes/tfjs/backends.js';
 import { serve } from './serve.js';
 
 const [backendName, directory, images] = process.argv.slice(2);

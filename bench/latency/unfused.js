@@ -1,14 +1,14 @@
-import { readCheckpoint } from '../../dist/src/checkpoint/index.js';
-import { selectStateDict } from '../../dist/src/checkpoint/state-dict.js';
+import { readCheckpoint } from '../../dist/src/checkpoint/read-checkpoint.js';
+import { selectStateDict } from '../../dist/src/checkpoint/state-dict/find-state-dict.js';
 import { trainingGraph } from '../../dist/src/describe-model.js';
 import { prune } from '../../dist/src/network/fold.js';
 import { fillTensors } from '../../dist/src/network/plan.js';
 import { NETWORK_KEYS } from '../../dist/src/networks/match.js';
-import { readOptions } from '../../dist/src/read-options.js';
+import { readProvenance } from '../../dist/src/runtimes/tfjs/load.js';
+import { toArtifacts } from '../../dist/src/stored-model/artifacts.js';
+import { openModel } from '../../dist/src/stored-model/editable-model.js';
+import { readOptions } from '../../dist/src/stored-model/read-options.js';
 import { describeKeras } from '../../dist/src/targets/keras/lower.js';
-import { toArtifacts } from '../../dist/src/tfjs/artifacts.js';
-import { openModel } from '../../dist/src/tfjs/editable-model.js';
-import { readProvenance } from '../../dist/src/tfjs/load.js';
 
 /**
  * The converted model as it would be without folding: each convolution followed by the BatchNormalization

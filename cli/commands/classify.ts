@@ -1,10 +1,10 @@
 import type { CommandModule } from 'yargs';
 import type { GoogLeNet, Prediction } from '../../src/app/googlenet.js';
-import { isPth2tfjsError, type Pth2tfjsError } from '../../src/errors.js';
+import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
+import { printable } from '../../src/base/printable.js';
 import type { RawImage } from '../../src/image/preprocess.js';
-import { printable } from '../../src/printable.js';
-import type { NamedBytes } from '../../src/tfjs/artifacts.js';
-import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
+import type { NamedBytes } from '../../src/stored-model/artifacts.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
 import { importPackage, packageVersion } from '../import-package.js';
@@ -115,7 +115,7 @@ async function load(args: Arguments) {
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
-  const { prepareBackend } = await import('../../src/tfjs/backends.js');
+  const { prepareBackend } = await import('../../src/runtimes/tfjs/backends.js');
   const { info, stop } = await prepareBackend(args.backend, {
     importPackage,
     packageVersion,
@@ -135,7 +135,7 @@ async function build(
   labels: readonly string[] | undefined,
 ): Promise<GoogLeNet> {
   const { GoogLeNet } = await import('../../src/app/googlenet.js');
-  const { loadModel } = await import('../../src/tfjs/load.js');
+  const { loadModel } = await import('../../src/runtimes/tfjs/load.js');
   return inFile(name, async () => new GoogLeNet(await loadModel(files), labels));
 }
 

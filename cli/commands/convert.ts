@@ -1,6 +1,11 @@
 import type { CommandModule } from 'yargs';
-import { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from '../../src/formats.js';
-import { QUANTIZATIONS, type Quantization } from '../../src/tfjs/quantize.js';
+import {
+  INPUTS,
+  type InputKind,
+  MODEL_FORMATS,
+  type ModelFormat,
+} from '../../src/targets/formats.js';
+import { QUANTIZATIONS, type Quantization } from '../../src/targets/quantize.js';
 import {
   type CheckpointArguments,
   checkpointOptions,

@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs';
-import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/from-float32.js';
+import { counted } from '../../src/base/plural.js';
+import { printable } from '../../src/base/printable.js';
+import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/tensor/from-float32.js';
 import type { Export } from '../../src/export.js';
-import { counted } from '../../src/plural.js';
-import { printable } from '../../src/printable.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, printWarnings, shownName, usageError } from '../input.js';
 import { type OutputArguments, outputOptions } from './options.js';

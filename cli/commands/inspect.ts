@@ -1,10 +1,10 @@
 import type { CommandModule } from 'yargs';
+import { counted, grouped } from '../../src/base/plural.js';
+import { printable } from '../../src/base/printable.js';
 import type { Inspection, NetworkSummary } from '../../src/inspect.js';
-import type { ModelInspection } from '../../src/inspect-model.js';
-import { counted, grouped } from '../../src/plural.js';
-import { printable } from '../../src/printable.js';
-import type { Provenance } from '../../src/provenance.js';
-import type { NamedBytes } from '../../src/tfjs/artifacts.js';
+import type { NamedBytes } from '../../src/stored-model/artifacts.js';
+import type { ModelInspection } from '../../src/stored-model/inspect-model.js';
+import type { Provenance } from '../../src/stored-model/provenance.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { describeContainer } from '../describe-container.js';
 import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
@@ -58,7 +58,7 @@ async function inspectFiles(args: Arguments, files: readonly NamedBytes[]): Prom
       '--key and --transform-input go with a checkpoint, not with a converted model',
     );
   }
-  const { inspectModel } = await import('../../src/inspect-model.js');
+  const { inspectModel } = await import('../../src/stored-model/inspect-model.js');
   const inspection = await inFile(args.checkpoint, async () => inspectModel(files));
   print(args, inspection, () => formatModel(shownName(args.checkpoint), inspection));
 }

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs';
-import type { Provenance } from '../../src/provenance.js';
-import { BACKEND_NAMES, type BackendName } from '../../src/tfjs/backends.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
+import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification } from '../../src/verify/index.js';
 import { readGoldenFile } from '../golden-file.js';
@@ -23,7 +23,7 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     const golden = await readGoldenFile(args.golden, quiet);
     const model = await readBoth({ ...args, quiet }, golden);
     const { contradictions } = await import('../../src/verify/fits.js');
-    const { readProvenance } = await import('../../src/tfjs/load.js');
+    const { readProvenance } = await import('../../src/runtimes/tfjs/load.js');
     const provenance = readProvenance(model.files);
     const warnings = [
       ...model.warnings,

@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /** Best first. An app registers them by importing their packages. */
 const PREFERRED = ['webgpu', 'webgl', 'tensorflow', 'wasm', 'cpu'] as const;

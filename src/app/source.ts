@@ -1,13 +1,13 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { MAX_CHECKPOINT_BYTES } from '../checkpoint/limits.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { MAX_CHECKPOINT_BYTES } from '../checkpoint/container/limits.js';
 import type { ConvertOptions } from '../convert.js';
-import { Pth2tfjsError } from '../errors.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { isHandler } from '../tfjs/load.js';
-import { damaged } from '../tfjs/loaded-model.js';
-import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../tfjs/model-json.js';
-import { besideURL, type Found, localNames, readURL } from '../tfjs/shard-paths.js';
-import { withShards } from '../tfjs/with-shards.js';
+import { isHandler } from '../runtimes/tfjs/load.js';
+import { damaged } from '../runtimes/tfjs/loaded-model.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../stored-model/model-json.js';
+import { besideURL, type Found, localNames, readURL } from '../stored-model/shard-paths.js';
+import { withShards } from '../stored-model/with-shards.js';
 import {
   ByteCounter,
   type BytesSource,

@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /**
  * What networks that were trained on ImageNet expect of their input. Source:

@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from './imagenet.js';
 import { type PixelGrid, resample, type Span } from './resample.js';
 

@@ -1,4 +1,4 @@
-import type { StateDict } from '../checkpoint/tensor.js';
+import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import type { Graph } from './trace.js';
 
 /** What has been done to a network whose keys or shapes differ from a plain one's. */

@@ -1,6 +1,6 @@
-import type { StateDictCandidate } from '../checkpoint/state-dict.js';
-import type { TensorView } from '../checkpoint/tensor.js';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import type { StateDictCandidate } from '../checkpoint/state-dict/find-state-dict.js';
+import type { TensorView } from '../checkpoint/tensor/tensor.js';
 
 /**
  * What stands beside the network in its dict. Bookkeeping is ignored; a tensor that a wrapper may compute

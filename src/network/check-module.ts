@@ -1,5 +1,5 @@
-import { asModule, moduleAt, type PickledModule } from '../checkpoint/module.js';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { asModule, moduleAt, type PickledModule } from '../checkpoint/state-dict/pickled-module.js';
 import { type Module, namedModules } from './module.js';
 import type { Network } from './network.js';
 

@@ -1,7 +1,7 @@
-import { SAVE_AGAIN } from '../checkpoint/danger.js';
-import type { StateDictCandidate } from '../checkpoint/state-dict.js';
-import type { StateDict, TensorView } from '../checkpoint/tensor.js';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { SAVE_AGAIN } from '../checkpoint/pickle/danger.js';
+import type { StateDictCandidate } from '../checkpoint/state-dict/find-state-dict.js';
+import type { StateDict, TensorView } from '../checkpoint/tensor/tensor.js';
 import { cure, severalLayers } from './advice.js';
 import { nameAlteration } from './alterations.js';
 import {

@@ -1,8 +1,8 @@
-import { denseTensor } from '../checkpoint/dense-tensor.js';
-import type { DType } from '../checkpoint/dtype.js';
-import { toFloat32 } from '../checkpoint/float32.js';
-import { fromFloat32 } from '../checkpoint/from-float32.js';
-import { contiguousBytes, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import { denseTensor } from '../checkpoint/tensor/dense-tensor.js';
+import type { DType } from '../checkpoint/tensor/dtype.js';
+import { toFloat32 } from '../checkpoint/tensor/float32.js';
+import { fromFloat32 } from '../checkpoint/tensor/from-float32.js';
+import { contiguousBytes, type StateDict, type TensorView } from '../checkpoint/tensor/tensor.js';
 import { type OIHW, toOIHW } from '../numbers/layout.js';
 import { stateDictEntries } from './keys.js';
 import type { Module } from './module.js';

@@ -1,4 +1,4 @@
-import type { StateDictMetadata } from '../checkpoint/metadata.js';
+import type { StateDictMetadata } from '../checkpoint/state-dict/metadata.js';
 import { join, type Module, namedModules, type OwnTensor } from './module.js';
 
 /** Every entry of `model.state_dict()`, in its order. */

@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /** A tensor whose shape, or kind, is not the network's. */
 export interface Mismatch {

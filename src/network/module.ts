@@ -1,4 +1,4 @@
-import type { DType } from '../checkpoint/dtype.js';
+import type { DType } from '../checkpoint/tensor/dtype.js';
 import { numel } from '../numbers/shape.js';
 import type { Traced } from './value.js';
 

@@ -1,4 +1,4 @@
-import type { StateDict } from '../checkpoint/tensor.js';
+import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import { type Fit, fitStateDict, networkKeys, type Origin } from '../network/fit.js';
 import { NETWORK, type Variant } from './index.js';
 import { nameOtherNetwork } from './others.js';

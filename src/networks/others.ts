@@ -1,4 +1,4 @@
-import type { StateDict } from '../checkpoint/tensor.js';
+import type { StateDict } from '../checkpoint/tensor/tensor.js';
 
 /**
  * Networks that are not this one, by keys that only they have. The keys are those of torchvision's

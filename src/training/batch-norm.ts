@@ -1,6 +1,6 @@
 import { add, div, mul, sub, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /** What tfjs-layers' BatchNormalization has, but does not declare. */
 type BatchNormalization = layers.Layer & {

@@ -1,10 +1,10 @@
+import { Pth2tfjsError } from '../base/errors.js';
+import { type OnWarning, warnOnConsole } from '../base/warn.js';
 import { type TrainableOptions, traceImage, trainingGraph } from '../describe-model.js';
-import { Pth2tfjsError } from '../errors.js';
 import { type Branch3Kernel, googlenet as buildGoogLeNet, DROPOUT } from '../networks/googlenet.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { openTrainable, trainableWarnings } from '../stored-model/trainable-model.js';
 import { lowerToKeras } from '../targets/keras/lower.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { openTrainable, trainableWarnings } from '../trainable-model.js';
-import { type OnWarning, warnOnConsole } from '../warn.js';
 import { type BlockFactories, customBlocks } from './blocks.js';
 import { initializers } from './initializers.js';
 import { SymbolicGraph } from './symbolic-graph.js';

@@ -1,5 +1,5 @@
 import { getBackend, getKernel } from '@tensorflow/tfjs-core';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /** What a step of training runs that inference does not: dropout, losses, and all of the way back. */
 export const GRADIENT_KERNELS = [

@@ -9,7 +9,7 @@ import {
   type Tensor,
   type Tensor2D,
 } from '@tensorflow/tfjs-core';
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 
 /** nn.CrossEntropyLoss's `ignore_index`: the label of an image that does not count. */
 export const IGNORE_INDEX = -100;

@@ -14,12 +14,13 @@ import {
   type layers,
   type SymbolicTensor,
 } from '@tensorflow/tfjs-layers';
-import { concatenateFloats } from '../bytes.js';
-import { toFloat32 } from '../checkpoint/float32.js';
-import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor.js';
+import { concatenateFloats } from '../base/bytes.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { type OnWarning, warnOnConsole } from '../base/warn.js';
+import { toFloat32 } from '../checkpoint/tensor/float32.js';
+import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor/tensor.js';
 import { buildNetwork, describeTrainable, type TrainableOptions } from '../describe-model.js';
-import { Pth2tfjsError } from '../errors.js';
-import { checkLabels } from '../labels.js';
+import { checkLabels } from '../image/labels.js';
 import {
   type BatchesTracked,
   batchesTracked,
@@ -32,11 +33,10 @@ import type { StoredTensor } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
 import { matchStateDict } from '../networks/match.js';
 import { toHWIO } from '../numbers/layout.js';
-import { describeTrained } from '../provenance.js';
-import { type NamedBytes, toArtifacts } from '../tfjs/artifacts.js';
-import { linksOf, packBatches, type TrainableModel } from '../trainable-model.js';
-import { type OnWarning, warnOnConsole } from '../warn.js';
-import { faultWarnings, findFaults } from '../weight-faults.js';
+import { type NamedBytes, toArtifacts } from '../stored-model/artifacts.js';
+import { describeTrained } from '../stored-model/provenance.js';
+import { linksOf, packBatches, type TrainableModel } from '../stored-model/trainable-model.js';
+import { faultWarnings, findFaults } from '../stored-model/weight-faults.js';
 import { followPyTorch } from './batch-norm.js';
 import { registerConvGradients } from './conv-gradient.js';
 import { checkGradientKernels } from './gradient-kernels.js';

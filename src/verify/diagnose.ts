@@ -1,8 +1,8 @@
-import { madeOf, type Provenance } from '../provenance.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { prepareBackend } from '../tfjs/backends.js';
-import { quantizationOf } from '../tfjs/editable-model.js';
-import { isGraph } from '../tfjs/load.js';
+import { prepareBackend } from '../runtimes/tfjs/backends.js';
+import { isGraph } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { quantizationOf } from '../stored-model/editable-model.js';
+import { madeOf, type Provenance } from '../stored-model/provenance.js';
 import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';

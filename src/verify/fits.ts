@@ -1,9 +1,9 @@
-import { Pth2tfjsError } from '../errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { counted } from '../base/plural.js';
 import { findNonPixel } from '../image/imagenet.js';
 import { NETWORK } from '../networks/index.js';
-import { counted } from '../plural.js';
-import { madeOf, type Provenance } from '../provenance.js';
-import type { Network } from '../tfjs/loaded-model.js';
+import type { Network } from '../runtimes/tfjs/loaded-model.js';
+import { madeOf, type Provenance } from '../stored-model/provenance.js';
 import { batchNHWC, type Golden } from './golden.js';
 
 /**

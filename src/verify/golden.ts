@@ -1,10 +1,14 @@
-import { toFloat32 } from '../checkpoint/float32.js';
-import { type Checkpoint, type ReadOptions, readCheckpoint } from '../checkpoint/index.js';
-import { OpaqueObject } from '../checkpoint/inert.js';
-import { readFlag } from '../checkpoint/safetensors.js';
-import { checkUnfolded, TensorView } from '../checkpoint/tensor.js';
-import { Pth2tfjsError } from '../errors.js';
-import { counted } from '../plural.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { counted } from '../base/plural.js';
+import { readFlag } from '../checkpoint/container/read-safetensors.js';
+import { OpaqueObject } from '../checkpoint/pickle/inert.js';
+import {
+  type Checkpoint,
+  type ReadOptions,
+  readCheckpoint,
+} from '../checkpoint/read-checkpoint.js';
+import { toFloat32 } from '../checkpoint/tensor/float32.js';
+import { checkUnfolded, TensorView } from '../checkpoint/tensor/tensor.js';
 
 /** Inputs, and the logits that PyTorch gave for them. */
 export interface Golden {

@@ -1,14 +1,14 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../bytes.js';
+import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
 import { describeGraph, describeModel, type ModelOptions } from '../describe-model.js';
-import type { InputKind } from '../formats.js';
 import { anatomyOf } from '../network/expected.js';
 import type { StoredTensor } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
-import { shapesIn } from '../read-options.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { readFiles } from '../tfjs/load.js';
-import { storedBytes } from '../tfjs/stored-bytes.js';
+import { readFiles } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { shapesIn } from '../stored-model/read-options.js';
+import { storedBytes } from '../stored-model/stored-bytes.js';
+import type { InputKind } from '../targets/formats.js';
 
 /** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {

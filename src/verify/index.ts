@@ -1,16 +1,16 @@
-import { Pth2tfjsError } from '../errors.js';
-import type { Provenance } from '../provenance.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { VERSION } from '../base/version.js';
 import {
   type BackendInfo,
   type BackendName,
   type BackendOptions,
   prepareBackend,
-} from '../tfjs/backends.js';
-import { quantizationIn } from '../tfjs/editable-model.js';
-import { type LoadedModel, loadModel, readFiles, readProvenance } from '../tfjs/load.js';
-import type { Quantization } from '../tfjs/quantize.js';
-import { VERSION } from '../version.js';
+} from '../runtimes/tfjs/backends.js';
+import { type LoadedModel, loadModel, readFiles, readProvenance } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { quantizationIn } from '../stored-model/editable-model.js';
+import type { Provenance } from '../stored-model/provenance.js';
+import type { Quantization } from '../targets/quantize.js';
 import { breathe } from './breathe.js';
 import { type Comparison, compareLogits } from './compare.js';
 import { diagnose } from './diagnose.js';

@@ -1,21 +1,21 @@
-import type { StateDict } from '../checkpoint/tensor.js';
+import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import { inferenceGraph } from '../describe-model.js';
 import { type FoldBatchNorm, fillTensors } from '../network/plan.js';
 import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import { numel } from '../numbers/shape.js';
-import { shapesIn } from '../read-options.js';
-import type { KerasModel } from '../targets/keras/graph.js';
-import { describeKeras } from '../targets/keras/lower.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
+import { type LayerVisitor, type LoadedModel, loadModel } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
 import {
   closeModel,
   type EditableModel,
   type LayerJSON,
   openModel,
   withWeights,
-} from '../tfjs/editable-model.js';
-import { type LayerVisitor, type LoadedModel, loadModel } from '../tfjs/load.js';
+} from '../stored-model/editable-model.js';
+import { shapesIn } from '../stored-model/read-options.js';
+import type { KerasModel } from '../targets/keras/graph.js';
+import { describeKeras } from '../targets/keras/lower.js';
 import { compareLogits, measureErrors } from './compare.js';
 import { batchNHWC, type Golden, imageNHWC } from './golden.js';
 import { type LayerReport, toNCHW } from './layers.js';

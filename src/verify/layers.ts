@@ -1,4 +1,4 @@
-import type { LoadedModel } from '../tfjs/load.js';
+import type { LoadedModel } from '../runtimes/tfjs/load.js';
 import { measureErrors } from './compare.js';
 import { type Activation, batchNHWC, type Golden } from './golden.js';
 import { networkLayers } from './structure.js';

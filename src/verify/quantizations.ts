@@ -1,7 +1,7 @@
+import { isPth2tfjsError } from '../base/errors.js';
 import { type ConvertOptions, convertCheckpoint } from '../convert.js';
-import { isPth2tfjsError } from '../errors.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { QUANTIZATIONS, type Quantization } from '../tfjs/quantize.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import { type Verification, type VerifyOptions, verifyModel } from './index.js';
 

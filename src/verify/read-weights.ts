@@ -1,9 +1,9 @@
-import { readCheckpoint, ungzip } from '../checkpoint/index.js';
-import { selectStateDict } from '../checkpoint/state-dict.js';
+import { sha256 } from '../base/sha256.js';
+import { readCheckpoint, ungzip } from '../checkpoint/read-checkpoint.js';
+import { selectStateDict } from '../checkpoint/state-dict/find-state-dict.js';
 import { NETWORK } from '../networks/index.js';
 import { matchStateDict, NETWORK_KEYS } from '../networks/match.js';
-import type { Provenance } from '../provenance.js';
-import { sha256 } from '../sha256.js';
+import type { Provenance } from '../stored-model/provenance.js';
 import type { Weights } from './laboratory.js';
 
 /** The weights of the checkpoint; null without one, or with one that the model was not made of. */

@@ -1,9 +1,9 @@
-import { Pth2tfjsError } from '../errors.js';
-import type { Provenance } from '../provenance.js';
-import type { NamedBytes } from '../tfjs/artifacts.js';
-import { quantizationOf } from '../tfjs/editable-model.js';
-import { isGraph } from '../tfjs/load.js';
-import { dequantize, type Quantization, quantize } from '../tfjs/quantize.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { isGraph } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
+import { quantizationOf } from '../stored-model/editable-model.js';
+import type { Provenance } from '../stored-model/provenance.js';
+import { dequantize, type Quantization, quantize } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import { Laboratory } from './laboratory.js';
 import { readWeights } from './read-weights.js';

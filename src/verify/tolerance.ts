@@ -1,5 +1,5 @@
-import type { Precision } from '../tfjs/backends.js';
-import type { Quantization } from '../tfjs/quantize.js';
+import type { Precision } from '../runtimes/tfjs/backends.js';
+import type { Quantization } from '../targets/quantize.js';
 
 /** What an image's logits must satisfy. Every bound that is given must hold. */
 export interface Tolerance {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { inject } from 'vitest';
-import { readCheckpoint } from '../../src/checkpoint/index.js';
-import type { StateDict } from '../../src/checkpoint/tensor.js';
+import { readCheckpoint } from '../../src/checkpoint/read-checkpoint.js';
+import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
 import { type Conversion, type ConvertOptions, convertCheckpoint } from '../../src/convert.js';
 
 /** The path of the bundled checkpoint as PyTorch wrote it: the golden folder has it gzipped. */

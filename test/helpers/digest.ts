@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { contiguousBytes, type TensorView } from '../../src/checkpoint/tensor.js';
+import { contiguousBytes, type TensorView } from '../../src/checkpoint/tensor/tensor.js';
 
 /** What the recorded truth holds of a tensor. */
 export interface TensorRecord {

@@ -1,5 +1,5 @@
-import { denseTensor } from '../../src/checkpoint/dense-tensor.js';
-import type { StateDict } from '../../src/checkpoint/tensor.js';
+import { denseTensor } from '../../src/checkpoint/tensor/dense-tensor.js';
+import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
 import { buildNetwork, type TrainableOptions } from '../../src/describe-model.js';
 import { stateDictEntries } from '../../src/network/keys.js';
 

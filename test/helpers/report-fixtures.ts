@@ -1,4 +1,4 @@
-import type { BackendInfo, BackendName, Precision } from '../../src/tfjs/backends.js';
+import type { BackendInfo, BackendName, Precision } from '../../src/runtimes/tfjs/backends.js';
 import { compareLogits } from '../../src/verify/compare.js';
 import type { Diagnosis } from '../../src/verify/diagnosis.js';
 import type { BackendResult, Verification } from '../../src/verify/index.js';

@@ -1,14 +1,14 @@
 import { expect } from 'vitest';
-import type { Checkpoint } from '../../src/checkpoint/container.js';
-import { crc32 } from '../../src/checkpoint/crc32.js';
-import { OrderedDict } from '../../src/checkpoint/inert.js';
-import { stateDictMetadata } from '../../src/checkpoint/metadata.js';
-import { writeArchive } from '../../src/checkpoint/save/archive.js';
-import { orderedDict } from '../../src/checkpoint/save/index.js';
-import { writeLegacyStream } from '../../src/checkpoint/save/legacy-stream.js';
-import type { PickleValue } from '../../src/checkpoint/save/pickle-value.js';
-import type { Reducer } from '../../src/checkpoint/save/reduce.js';
-import { type StateDict, TensorView } from '../../src/checkpoint/tensor.js';
+import type { Checkpoint } from '../../src/checkpoint/container/container.js';
+import { crc32 } from '../../src/checkpoint/container/crc32.js';
+import { writeArchive } from '../../src/checkpoint/container/write-archive.js';
+import { writeLegacyStream } from '../../src/checkpoint/container/write-legacy.js';
+import { OrderedDict } from '../../src/checkpoint/pickle/inert.js';
+import type { PickleValue } from '../../src/checkpoint/pickle/pickle-value.js';
+import type { Reducer } from '../../src/checkpoint/pickle/reduce.js';
+import { orderedDict } from '../../src/checkpoint/save-state-dict.js';
+import { stateDictMetadata } from '../../src/checkpoint/state-dict/metadata.js';
+import { type StateDict, TensorView } from '../../src/checkpoint/tensor/tensor.js';
 import { storedEntries } from './zip-writer.js';
 
 /** Whether a value holds nothing but tensors under names: a state dict, a plain dict, or one tensor. */

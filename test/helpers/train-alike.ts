@@ -12,9 +12,9 @@ import {
   type Variable,
   variableGrads,
 } from '@tensorflow/tfjs-core';
-import { toFloat32 } from '../../src/checkpoint/float32.js';
+import { toFloat32 } from '../../src/checkpoint/tensor/float32.js';
 import { toOIHW } from '../../src/numbers/layout.js';
-import { linksOf } from '../../src/trainable-model.js';
+import { linksOf } from '../../src/stored-model/trainable-model.js';
 import {
   crossEntropy,
   type GoogLeNetOutputs,

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { toFloat32 } from '../../src/checkpoint/float32.js';
-import { readCheckpoint } from '../../src/checkpoint/index.js';
-import type { StateDict, TensorView } from '../../src/checkpoint/tensor.js';
+import { readCheckpoint } from '../../src/checkpoint/read-checkpoint.js';
+import { toFloat32 } from '../../src/checkpoint/tensor/float32.js';
+import type { StateDict, TensorView } from '../../src/checkpoint/tensor/tensor.js';
 import type { TrainableOptions } from '../../src/describe-model.js';
 import type { Branch3Kernel } from '../../src/networks/index.js';
 import { drawBatch, drawStateDict, project } from './hashed.js';

@@ -1,6 +1,6 @@
-import { concatenate as join } from '../../src/bytes.js';
-import { crc32 } from '../../src/checkpoint/crc32.js';
-import { readZipDirectory } from '../../src/checkpoint/zip-directory.js';
+import { concatenate as join } from '../../src/base/bytes.js';
+import { crc32 } from '../../src/checkpoint/container/crc32.js';
+import { readZipDirectory } from '../../src/checkpoint/container/zip-directory.js';
 
 /** One entry of an archive; what is not given is derived from the data, rightly. */
 export interface NewEntry {

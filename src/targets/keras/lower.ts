@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../../errors.js';
+import { Pth2tfjsError } from '../../base/errors.js';
 import { fold, prune } from '../../network/fold.js';
 import type { Copy, FoldedConv, Recipe, StoredTensor } from '../../network/plan.js';
 import { isGlobalPool, outputShape } from '../../network/shapes.js';

@@ -1,5 +1,5 @@
 import type { Value } from '../../network/value.js';
-import type { LayerVisitor } from '../../tfjs/load.js';
+import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import { networkLayers } from '../structure.js';
 import { type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 

@@ -1,5 +1,5 @@
-import { type EditableModel, withLayers, withWeights } from '../../tfjs/editable-model.js';
-import type { LayerVisitor } from '../../tfjs/load.js';
+import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
+import { type EditableModel, withLayers, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory, Variation } from '../laboratory.js';
 import { TF32, TF32_CUT } from '../rounding.js';
 import { CONVOLUTIONS } from '../structure.js';

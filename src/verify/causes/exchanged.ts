@@ -1,5 +1,5 @@
 import { batchNormWith } from '../../network/plan.js';
-import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
+import { type EditableModel, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BATCH_NORM_EPS } from '../structure.js';
 import { type RawNetwork, rawNetwork } from './raw-network.js';

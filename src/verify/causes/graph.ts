@@ -1,4 +1,4 @@
-import { type LoadedModel, loadModel } from '../../tfjs/load.js';
+import { type LoadedModel, loadModel } from '../../runtimes/tfjs/load.js';
 import { imageNHWC } from '../golden.js';
 import type { Graph } from '../graph.js';
 import type { BackendResult } from '../index.js';

@@ -1,4 +1,4 @@
-import { type EditableModel, type Weight, withWeights } from '../../tfjs/editable-model.js';
+import { type EditableModel, type Weight, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 

@@ -1,4 +1,4 @@
-import type { NamedBytes } from '../../tfjs/artifacts.js';
+import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { Laboratory } from '../laboratory.js';
 import type { OtherWeights } from '../read-weights.js';
 import type { Lineup } from './suspect.js';

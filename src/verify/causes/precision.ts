@@ -1,5 +1,5 @@
-import { type EditableModel, inputsOf, withWeights } from '../../tfjs/editable-model.js';
-import type { LayerVisitor } from '../../tfjs/load.js';
+import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
+import { type EditableModel, inputsOf, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import {
   BFLOAT16,

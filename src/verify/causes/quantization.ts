@@ -1,5 +1,9 @@
-import { type EditableModel, quantizationOf, withWeights } from '../../tfjs/editable-model.js';
-import { dequantize, type Quantization, quantize } from '../../tfjs/quantize.js';
+import {
+  type EditableModel,
+  quantizationOf,
+  withWeights,
+} from '../../stored-model/editable-model.js';
+import { dequantize, type Quantization, quantize } from '../../targets/quantize.js';
 import { measureErrors } from '../compare.js';
 import { imageNHWC } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';

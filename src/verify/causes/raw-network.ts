@@ -1,6 +1,6 @@
-import { toFloat32 } from '../../checkpoint/float32.js';
+import { toFloat32 } from '../../checkpoint/tensor/float32.js';
 import { type FoldBatchNorm, foldBatchNorm } from '../../network/plan.js';
-import { type EditableModel, withLayers } from '../../tfjs/editable-model.js';
+import { type EditableModel, withLayers } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BATCH_NORM_EPS, networkLayers } from '../structure.js';
 

@@ -1,7 +1,7 @@
-import type { NamedBytes } from '../../tfjs/artifacts.js';
-import { findShards } from '../../tfjs/load.js';
-import { fromHalf } from '../../tfjs/quantize.js';
-import { type Stretch, stretchesOf } from '../../tfjs/spoilt-shards.js';
+import { findShards } from '../../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../../stored-model/artifacts.js';
+import { type Stretch, stretchesOf } from '../../stored-model/spoilt-shards.js';
+import { fromHalf } from '../../targets/quantize.js';
 
 /**
  * Which order of the weight files looks most like a network's, where it is another than theirs: a tensor's

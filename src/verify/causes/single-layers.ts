@@ -1,5 +1,9 @@
-import { type EditableModel, quantizationOf, withWeights } from '../../tfjs/editable-model.js';
-import type { LayerVisitor } from '../../tfjs/load.js';
+import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
+import {
+  type EditableModel,
+  quantizationOf,
+  withWeights,
+} from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNHWC } from '../layers.js';
 import { LayerCases } from '../local/layer-case.js';

@@ -1,4 +1,4 @@
-import type { LayerVisitor } from '../../tfjs/load.js';
+import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import type { Activation } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { toNHWC } from '../layers.js';

@@ -1,13 +1,13 @@
 import { withOps } from '../../network/edit.js';
 import type { Graph } from '../../network/trace.js';
 import { NETWORK } from '../../networks/index.js';
-import { describeKeras } from '../../targets/keras/lower.js';
 import {
   type EditableModel,
   inputsOf,
   type LayerJSON,
   withLayers,
-} from '../../tfjs/editable-model.js';
+} from '../../stored-model/editable-model.js';
+import { describeKeras } from '../../targets/keras/lower.js';
 import { type Laboratory, toLayers } from '../laboratory.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 

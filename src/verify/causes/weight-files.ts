@@ -1,6 +1,6 @@
-import type { NamedBytes } from '../../tfjs/artifacts.js';
-import { type EditableModel, openModel, withWeights } from '../../tfjs/editable-model.js';
-import { findShards } from '../../tfjs/load.js';
+import { findShards } from '../../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../../stored-model/artifacts.js';
+import { type EditableModel, openModel, withWeights } from '../../stored-model/editable-model.js';
 import {
   COPY_AGAIN,
   describeSpoilt,
@@ -9,7 +9,7 @@ import {
   stretchesOf,
   turnNumbers,
   weightsIn,
-} from '../../tfjs/spoilt-shards.js';
+} from '../../stored-model/spoilt-shards.js';
 import { openGraph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
 import { likelyOrder } from './shard-order.js';

@@ -1,5 +1,5 @@
-import { counted } from '../../plural.js';
-import { type EditableModel, withWeights } from '../../tfjs/editable-model.js';
+import { counted } from '../../base/plural.js';
+import { type EditableModel, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding } from '../rounding.js';
 import { TRANSFORM_INPUT } from '../structure.js';

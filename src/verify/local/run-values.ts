@@ -1,5 +1,5 @@
-import { toFloat32 } from '../../checkpoint/float32.js';
-import type { StateDict } from '../../checkpoint/tensor.js';
+import { toFloat32 } from '../../checkpoint/tensor/float32.js';
+import type { StateDict } from '../../checkpoint/tensor/tensor.js';
 import { foldBatchNorm } from '../../network/plan.js';
 import type { AdaptiveAvgPool2d, BatchNorm, Conv2d, Linear, Value } from '../../network/value.js';
 

@@ -1,4 +1,4 @@
-import { withPrintableText } from '../../printable.js';
+import { withPrintableText } from '../../base/printable.js';
 import type { Verification } from '../index.js';
 import { formatHTML } from './html.js';
 import { formatJSON } from './json.js';

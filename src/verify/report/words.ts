@@ -1,5 +1,5 @@
-import { counted } from '../../plural.js';
-import type { Provenance } from '../../provenance.js';
+import { counted } from '../../base/plural.js';
+import type { Provenance } from '../../stored-model/provenance.js';
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { Cause } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../index.js';

@@ -1,4 +1,4 @@
-import type { StateDict } from '../../../checkpoint/tensor.js';
+import type { StateDict } from '../../../checkpoint/tensor/tensor.js';
 import { trainingGraph } from '../../../describe-model.js';
 import type { Value } from '../../../network/value.js';
 import { NETWORK } from '../../../networks/index.js';

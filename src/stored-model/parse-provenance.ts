@@ -1,0 +1,142 @@
+import { Pth2tfjsError } from '../base/errors.js';
+import type { Container } from '../checkpoint/read-checkpoint.js';
+import { FLOAT_DTYPES } from '../checkpoint/tensor/from-float32.js';
+import { INPUTS, MODEL_FORMATS } from '../targets/formats.js';
+import { QUANTIZATIONS } from '../targets/quantize.js';
+import { isObject } from './model-json.js';
+import type { Provenance, SourceFile, TrainingRecord } from './provenance.js';
+
+/** Throws unless a value is what it should be; `at` is where it stands, such as `source.sha256`. */
+type Check = (value: unknown, at: string) => void;
+
+/** One for each field of a type, so that none is forgotten. */
+type Checks<T> = { readonly [Field in keyof Required<T>]: Check };
+
+/**
+ * What a model says of its source, checked once, so that it can be relied upon. Fields that are not known here
+ * are left alone: a newer version may have written them.
+ * @param value `userDefinedMetadata.pth2tfjs` of a model.json
+ * @throws Pth2tfjsError `model` naming the field that is not what it should be
+ */
+export function parseProvenance(value: unknown): Provenance {
+  provenance(value, '');
+  return value as Provenance;
+}
+
+const is =
+  (test: (value: unknown) => boolean, what: string): Check =>
+  (value, at) => {
+    if (!test(value)) throw wrong(at, value, what);
+  };
+
+const text = is((value) => typeof value === 'string', 'a text');
+const flag = is((value) => typeof value === 'boolean', 'true or false');
+const count = is(isCount, 'a whole number');
+const hash = is((value) => /^[0-9a-f]{64}$/.test(String(value)), 'a SHA-256 in lowercase hex');
+const texts = is(
+  (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
+  'a list of texts',
+);
+const channels = is(
+  (value) => Array.isArray(value) && value.length === 3 && value.every(Number.isFinite),
+  'three numbers',
+);
+const shape = is(isImageShape, '[null, height, width, 3]');
+const batches = is(
+  (value) =>
+    value === null || isCount(value) || (isObject(value) && Object.values(value).every(isCount)),
+  'null, a whole number, or one for each BatchNorm',
+);
+
+const oneOf = (...values: readonly unknown[]): Check =>
+  is((value) => values.includes(value), values.join(' or '));
+
+const nullable =
+  (check: Check): Check =>
+  (value, at) => {
+    if (value !== null) check(value, at);
+  };
+
+const optional =
+  (check: Check): Check =>
+  (value, at) => {
+    if (value !== undefined) check(value, at);
+  };
+
+function object<T>(checks: Checks<T>): Check {
+  return (value, at) => {
+    if (!isObject(value)) throw wrong(at, value, 'an object');
+    for (const [field, check] of Object.entries<Check>(checks)) {
+      check(value[field], at === '' ? field : `${at}.${field}`);
+    }
+  };
+}
+
+const CONTAINERS: Readonly<Record<Container['format'], true>> = {
+  zip: true,
+  legacy: true,
+  safetensors: true,
+};
+
+const source = object<SourceFile>({
+  name: nullable(text),
+  bytes: count,
+  sha256: nullable(hash),
+  origin: optional(object<SourceFile['origin'] & object>({ name: nullable(text), sha256: hash })),
+  container: oneOf(...Object.keys(CONTAINERS)),
+  containerVersion: nullable(text),
+  pickleProtocol: nullable(count),
+  byteOrder: oneOf('little', 'big'),
+  gzip: flag,
+});
+
+const provenance = object<Provenance>({
+  tool: text,
+  network: oneOf('googlenet'),
+  format: oneOf(...MODEL_FORMATS),
+  source: nullable(source),
+  stateDict: object<Provenance['stateDict']>({ name: text, prefix: text }),
+  branch3Kernel: oneOf(3, 5),
+  transformInput: flag,
+  numClasses: count,
+  input: object<Provenance['input']>({
+    layout: oneOf('NHWC'),
+    shape,
+    channels: oneOf('RGB'),
+    kind: oneOf(...INPUTS),
+    mean: channels,
+    std: channels,
+  }),
+  labels: optional(texts),
+  quantization: optional(oneOf(...QUANTIZATIONS)),
+  ignoredKeys: texts,
+  training: optional(
+    object<TrainingRecord>({
+      dtype: oneOf(...FLOAT_DTYPES),
+      batchesTracked: batches,
+      trained: flag,
+    }),
+  ),
+});
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isImageShape(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 4) return false;
+  const [batch, height, width, depth] = value;
+  return batch === null && isCount(height) && isCount(width) && depth === 3;
+}
+
+/** A longer value is not shown whole. */
+const MAX_SHOWN = 60;
+
+function wrong(at: string, value: unknown, what: string): Pth2tfjsError {
+  const whole = value === undefined ? 'missing' : JSON.stringify(value);
+  const shown = whole.length > MAX_SHOWN ? `${whole.slice(0, MAX_SHOWN)}…` : whole;
+  const field = ['userDefinedMetadata', 'pth2tfjs', at].filter(Boolean).join('.');
+  return new Pth2tfjsError('model', `${field} in the model.json is ${shown}, it must be ${what}`, {
+    hint: 'convert the checkpoint again, or take userDefinedMetadata.pth2tfjs out of the model.json, which loads without it',
+  });
+}

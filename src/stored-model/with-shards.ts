@@ -1,0 +1,46 @@
+import { isPth2tfjsError, Pth2tfjsError } from '../base/errors.js';
+import { weightPaths } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from './artifacts.js';
+import { readModelJSON, specsOf, totalBytes } from './model-json.js';
+
+/** So much longer may a weight file be than model.json says, to be read and named for what it is. */
+const SLACK = 2 ** 20;
+
+export interface ShardReader {
+  /** Fetches the weight file of a path in model.json; `limit` for more bytes. */
+  readonly read: (path: string, maxBytes: number) => Promise<Uint8Array>;
+  /** Told how many bytes the weight files have in all. */
+  readonly expect?: (bytes: number) => void;
+}
+
+/**
+ * A model.json, whatever its file is called, with the weight files that it names.
+ * @throws Pth2tfjsError `model` for what is no model.json, or a weight file that is much longer than it says
+ */
+export async function withShards(
+  modelJSON: Uint8Array,
+  { read, expect }: ShardReader,
+): Promise<readonly NamedBytes[]> {
+  const json = await readModelJSON(modelJSON);
+  const paths = weightPaths(json);
+  const total = totalBytes(specsOf(json));
+  expect?.(total);
+  const files: NamedBytes[] = [{ name: 'model.json', bytes: modelJSON }];
+  let left = total;
+  for (const name of paths) {
+    const bytes = await read(name, left + SLACK).catch((error) => {
+      throw isPth2tfjsError(error) && error.code === 'limit' ? tooLong(name, total, error) : error;
+    });
+    left = Math.max(0, left - bytes.length);
+    files.push({ name, bytes });
+  }
+  return files;
+}
+
+function tooLong(name: string, total: number, cause: unknown): Pth2tfjsError {
+  const text = `the model has a longer file as ${name} than the ${total} bytes of weights that its model.json describes`;
+  return new Pth2tfjsError('model', text, {
+    hint: 'copy the file again from where the model was written, or convert the checkpoint again',
+    cause,
+  });
+}

@@ -1,0 +1,112 @@
+import type { io } from '@tensorflow/tfjs-core';
+import { Pth2tfjsError } from '../base/errors.js';
+import { toHalf } from '../checkpoint/tensor/from-float32.js';
+
+/**
+ * TensorFlow.js's quantization of stored weights, which its loaders take back to float32 by themselves:
+ * float16, or integers with `value = q * scale + min` for a whole tensor. Source: `decodeWeight` in
+ * tfjs-core, src/io/io_utils.ts; that zero should stay zero, from tensorflowjs, quantization.py.
+ */
+
+export const QUANTIZATIONS = ['float16', 'uint16', 'uint8'] as const;
+
+/** How weights are stored in less than float32. */
+export type Quantization = (typeof QUANTIZATIONS)[number];
+
+/** What the weights manifest says of a tensor that is stored so. */
+export type QuantizationSpec = NonNullable<io.WeightsManifestEntry['quantization']>;
+
+export interface Quantized {
+  readonly bytes: Uint8Array;
+  readonly spec: QuantizationSpec;
+}
+
+/**
+ * Rounds the values of one tensor to the nearest that the storage has.
+ * @throws Pth2tfjsError `unsupported` for values that it has not: infinite ones, no numbers, and for
+ *   float16 those beyond 65504
+ */
+export function quantize(name: string, values: Float32Array, dtype: Quantization): Quantized {
+  const limit = dtype === 'float16' ? MOST_FLOAT16 : Infinity;
+  const bad = firstBeyond(values, limit);
+  if (bad !== undefined) {
+    throw new Pth2tfjsError('unsupported', `${name} holds ${bad}, which ${dtype} cannot store`, {
+      hint: 'convert without --quantize',
+    });
+  }
+  return dtype === 'float16' ? toFloat16(values) : toIntegers(values, dtype);
+}
+
+/** Here and below, loops: over millions of values the methods of arrays take several times as long. */
+function firstBeyond(values: Float32Array, limit: number): number | undefined {
+  for (let i = 0; i < values.length; i++) {
+    if (!(Math.abs(values[i] as number) < limit)) return values[i];
+  }
+  return undefined;
+}
+
+/**
+ * The values that a loader makes of stored ones.
+ * @param bytes as they lie in the weight files, little-endian
+ */
+export function dequantize(bytes: Uint8Array, spec: QuantizationSpec): Float32Array {
+  const { dtype, scale = 1, min = 0 } = spec;
+  const size = dtype === 'uint8' ? 1 : 2;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float32Array(bytes.length / size);
+  for (let i = 0; i < values.length; i++) {
+    const q = size === 1 ? view.getUint8(i) : view.getUint16(i * 2, true);
+    values[i] = dtype === 'float16' ? fromHalf(q) : q * scale + min;
+  }
+  return values;
+}
+
+function toIntegers(values: Float32Array, dtype: 'uint8' | 'uint16'): Quantized {
+  const size = dtype === 'uint8' ? 1 : 2;
+  const top = 2 ** (8 * size) - 1;
+  const { scale, min } = rangeOf(values, top);
+  const bytes = new Uint8Array(values.length * size);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < values.length; i++) {
+    const q = Math.min(top, Math.max(0, Math.round(((values[i] as number) - min) / scale)));
+    if (size === 1) bytes[i] = q;
+    else view.setUint16(i * 2, q, true);
+  }
+  return { bytes, spec: { dtype, scale, min } };
+}
+
+/** Scale and least value of finite values; where both signs occur, zero falls on a whole number. */
+function rangeOf(values: Float32Array, top: number): { scale: number; min: number } {
+  let [least, most] = [Infinity, -Infinity];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  if (values.length === 0 || least === most) return { scale: 1, min: values[0] ?? 0 };
+  if (least >= 0 || most <= 0) return { scale: (most - least) / top, min: least };
+  const zero = Math.min(top - 1, Math.max(1, Math.round((-least / (most - least)) * top)));
+  const scale = Math.max(-least / zero, most / (top - zero));
+  return { scale, min: -zero * scale };
+}
+
+/** From here on, half precision rounds to infinity. */
+const MOST_FLOAT16 = 65520;
+
+function toFloat16(values: Float32Array): Quantized {
+  const bytes = new Uint8Array(values.length * 2);
+  const view = new DataView(bytes.buffer);
+  const words = new Uint32Array(values.slice().buffer);
+  for (let i = 0; i < words.length; i++) view.setUint16(i * 2, toHalf(words[i] as number), true);
+  return { bytes, spec: { dtype: 'float16' } };
+}
+
+/** The number that half precision's sixteen bits stand for. */
+export function fromHalf(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 0x1f;
+  const mantissa = half & 0x3ff;
+  if (exponent === 0) return sign * mantissa * 2 ** -24;
+  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN;
+  return sign * (1024 + mantissa) * 2 ** (exponent - 25);
+}
