@@ -1,10 +1,11 @@
-import type { Conversion, ConvertOptions } from '../src/convert.js';
+import type { Conversion } from '../src/convert.js';
+import { type ConvertOptions, checkConvertOptions } from '../src/convert-options.js';
 import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';
+import { checkHubHash, inFile, printJSON, printNotes, printWarnings, readInput } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
 import { writeChecked, writeDirectory } from './output.js';
@@ -17,7 +18,9 @@ import { checkTarget, refuseInside } from './target.js';
  */
 export async function convertModel(args: ConvertArguments, format: ModelFormat): Promise<void> {
   const started = performance.now();
-  checkOptions(args, format);
+  const { quantize: quantization, imageSize, input, trainable } = args;
+  checkConvertOptions({ format, input, imageSize, quantization, trainable });
+  refuseWithoutGolden(args);
   await checkTarget(args.out, { force: args.force });
   await refuseLosses(args);
   const labels = await readLabels(args.labels);
@@ -30,12 +33,12 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
     key: args.key,
     strict: args.strict,
     transformInput: args.transformInput,
-    imageSize: args.imageSize,
+    imageSize,
     golden,
-    quantization: args.quantize,
+    quantization,
     format,
-    input: args.input,
-    trainable: args.trainable,
+    input,
+    trainable,
     ...labels,
     ...CRC32_OPTION,
   };
@@ -48,16 +51,6 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
   const warnings = [...conversion.warnings, ...hashWarnings, ...(proof?.warnings ?? [])];
   const seconds = (performance.now() - started) / 1000;
   print(args, { ...conversion, warnings }, seconds, proof);
-}
-
-function checkOptions(args: ConvertArguments, format: ModelFormat): void {
-  if (args.input === 'pixels' && format !== 'graph') {
-    throw usageError('--input pixels goes with --format graph');
-  }
-  if (args.trainable && (format !== 'layers' || args.quantize !== undefined)) {
-    throw usageError('--trainable goes with --format layers, and without --quantize');
-  }
-  refuseWithoutGolden(args);
 }
 
 /** What is read must not be what --force replaces. */
@@ -111,9 +104,15 @@ function print(
     const counts = { tensors, parameters, files: files.length, bytes, seconds };
     const { bound: rtol, float32, written, trials } = proof ?? {};
     const parity = proof && { golden: args.golden, rtol, float32, written };
-    process.stdout.write(
-      `${JSON.stringify({ outDir: args.out, ...provenance, ...counts, parity, trials, notes: conversion.notes, warnings })}\n`,
-    );
+    printJSON({
+      outDir: args.out,
+      ...provenance,
+      ...counts,
+      parity,
+      trials,
+      notes: conversion.notes,
+      warnings,
+    });
   } else if (!args.quiet) {
     const written = { outDir: args.out, bytes, seconds };
     process.stdout.write(`${formatSummary(conversion, written, proof)}\n`);

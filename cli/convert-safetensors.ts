@@ -4,7 +4,15 @@ import type { Golden } from '../src/verify/golden.js';
 import type { ConvertArguments } from './commands/convert.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';
+import {
+  checkHubHash,
+  inFile,
+  printJSON,
+  printNotes,
+  printWarnings,
+  readInput,
+  usageError,
+} from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { writeChecked, writeDirectory } from './output.js';
 import type { Source } from './source.js';
@@ -139,7 +147,7 @@ function print(
       parity: proof && { golden, rtol, float32 },
       warnings,
     };
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    printJSON(summary);
   } else if (!quiet) {
     process.stdout.write(`${formatSafetensorsSummary(conversion, { out, seconds }, proof)}\n`);
     printNotes(conversion.notes);

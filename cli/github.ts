@@ -3,6 +3,7 @@ import { printable } from '../src/base/printable.js';
 import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
 import { failureSentence, luckySentences, verdict } from '../src/verify/report/words.js';
+import { asFlags } from './flags.js';
 
 type Level = 'error' | 'warning' | 'notice';
 
@@ -24,7 +25,7 @@ export async function reportToGitHub(
   for (const line of annotations(verification)) write(`${line}\n`);
   if (!summary) return;
   try {
-    await appendFile(summary, `\n${formatReport(verification, 'markdown')}\n`);
+    await appendFile(summary, `\n${formatReport(verification, 'markdown', { word: asFlags })}\n`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const text = printable(`cannot add the report to the job's summary: ${reason}`);

@@ -1,6 +1,7 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
 import { printable } from '../src/base/printable.js';
 import { printableUrl } from './download.js';
+import { asFlags, withFlags } from './flags.js';
 import { hubHash, looksLikeDate } from './hub-hash.js';
 import { terminalProgress } from './progress.js';
 import { isWebURL, readSource, type Source } from './source.js';
@@ -59,14 +60,19 @@ export function checkHubHash(name: string, sha256: string | null): string[] {
   );
 }
 
+/** What `--json` prints: one object on one line. */
+export function printJSON(value: object): void {
+  process.stdout.write(`${JSON.stringify(withFlags(value))}\n`);
+}
+
 /** One line on stderr for each thing that was set aside. */
 export function printNotes(notes: readonly string[]): void {
-  for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`);
+  for (const note of notes) process.stderr.write(`note: ${printable(asFlags(note))}\n`);
 }
 
 /** One line on stderr for each thing that the user should know. */
 export function printWarnings(warnings: readonly string[]): void {
-  for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
+  for (const warning of warnings) process.stderr.write(`warning: ${printable(asFlags(warning))}\n`);
 }
 
 /** Throws the usage error for a call that makes no sense. */

@@ -1,5 +1,6 @@
 import { Pth2tfjsError } from '../src/base/errors.js';
-import type { Conversion, ConvertOptions } from '../src/convert.js';
+import type { Conversion } from '../src/convert.js';
+import type { ConvertOptions } from '../src/convert-options.js';
 import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { ConvertedProvenance } from '../src/stored-model/provenance.js';
 import type { Golden } from '../src/verify/golden.js';

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../src/base/errors.js';
-import type { ConvertOptions } from '../src/convert.js';
+import type { ConvertOptions } from '../src/convert-options.js';
 import { inFile } from './input.js';
 import { readSource } from './source.js';
 

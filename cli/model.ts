@@ -1,4 +1,4 @@
-import type { ConvertOptions } from '../src/convert.js';
+import type { ConvertOptions } from '../src/convert-options.js';
 import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { CheckpointArguments } from './commands/options.js';
 import { CRC32_OPTION } from './crc32.js';

@@ -2,6 +2,7 @@ import { isPth2tfjsError } from '../src/base/errors.js';
 import { printable } from '../src/base/printable.js';
 import type { MappingError } from '../src/network/mapping-error.js';
 import { EXIT, exitCodeFor } from './exit-codes.js';
+import { withFlags } from './flags.js';
 
 /** What `--json` prints of an error; the lists are those of a state dict that does not fit. */
 interface ErrorReport extends Partial<Pick<MappingError, 'missing' | 'unexpected' | 'mismatched'>> {
@@ -16,7 +17,7 @@ interface ErrorReport extends Partial<Pick<MappingError, 'missing' | 'unexpected
  * stdout for programs that asked for JSON.
  */
 export function reportError(error: unknown, json: boolean): void {
-  const { exitCode, ...report } = describe(error);
+  const { exitCode, ...report } = withFlags(describe(error));
   if (json) process.stdout.write(`${JSON.stringify({ error: report })}\n`);
   const line = [report.message, report.hint].filter(Boolean).join('; ');
   process.stderr.write(`pth2tfjs: ${printable(line.replace(/\s*\n\s*/g, ' '))}\n`);

@@ -8,6 +8,7 @@ import {
   verdict,
 } from '../src/verify/report/index.js';
 import { EXIT } from './exit-codes.js';
+import { asFlags, withFlags } from './flags.js';
 import { reportToGitHub } from './github.js';
 import { usageError } from './input.js';
 import { writeWhole } from './write-file.js';
@@ -50,10 +51,12 @@ export function reportTargets(
 
 /** Reports, and sets the exit code. */
 export async function deliver(
-  verification: Verification,
+  found: Verification,
   { stdout, files }: ReportTargets,
-  options: ReportOptions,
+  shown: ReportOptions,
 ): Promise<void> {
+  const verification = withFlags(found);
+  const options = { ...withFlags(shown), word: asFlags };
   for (const { path, format } of files) {
     await writeWhole(path, `${formatReport(verification, format, options)}\n`, { force: true });
   }

@@ -1,4 +1,5 @@
-import { Pth2tfjsError } from './base/errors.js';
+import { option } from './base/option.js';
+import { type ConvertOptions, checkConvertOptions } from './convert-options.js';
 import {
   checkImageSize,
   describeGraph,
@@ -10,45 +11,12 @@ import { checkLabels } from './image/labels.js';
 import { fillTensors, type StoredTensor } from './network/plan.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
-import { readNetwork, type SourceOptions } from './read-network.js';
+import { readNetwork } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './stored-model/artifacts.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
 import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
 import { faultWarnings, type WeightFaults } from './stored-model/weight-faults.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
-import type { Quantization } from './targets/quantize.js';
-import type { Golden } from './verify/golden.js';
-
-export interface ConvertOptions extends SourceOptions {
-  /**
-   * torchvision's `transform_input`, which no state dict records. Default: on for the official
-   * weights, which are known by their SHA-256; what a safetensors file says in its metadata; what
-   * `golden` says; else off.
-   */
-  readonly transformInput?: boolean | undefined;
-  /** Side of the square input in pixels, at least 15. Default that of `golden`, else 224. */
-  readonly imageSize?: number | undefined;
-  /** What PyTorch gave; counts only where it says that it was made of the same checkpoint. */
-  readonly golden?: Pick<Golden, 'shape' | 'provenance'> | undefined;
-  /**
-   * `layers` for `tf.loadLayersModel`, the default; `graph` for `tf.loadGraphModel`: a frozen graph,
-   * convolutions with bias and ReLU in one.
-   */
-  readonly format?: ModelFormat | undefined;
-  /** What the model takes: normalised images, the default, or with `graph` also pixels, as int32. */
-  readonly input?: InputKind | undefined;
-  /** Names of the classes in the order of the logits, to be kept in the model. */
-  readonly labels?: readonly string[] | undefined;
-  /** Store the kernels in less than float32; loaders take them back to float32. */
-  readonly quantization?: Quantization | undefined;
-  /**
-   * Keep the model trainable: BatchNorm unfolded, dropout, and the auxiliary heads where the checkpoint
-   * has them, as outputs after the logits. Goes with the format `layers`, unquantized.
-   */
-  readonly trainable?: boolean | undefined;
-  /** Those to keep where no `labels` are given and these are torchvision's official weights. */
-  readonly officialLabels?: readonly string[] | undefined;
-}
 
 export interface Conversion {
   /** `model.json` and the weight shards. */
@@ -77,19 +45,9 @@ export async function convertCheckpoint(
   bytes: Uint8Array,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
+  checkConvertOptions(options);
   const { quantization } = options;
   const { format = 'layers', input = 'normalized', trainable = false } = options;
-  if (options.imageSize !== undefined) checkImageSize(options.imageSize);
-  if (trainable && (format !== 'layers' || quantization !== undefined)) {
-    throw new Pth2tfjsError('usage', 'only an unquantized layers model can be trained', {
-      hint: 'leave the quantization away, and choose the format layers',
-    });
-  }
-  if (input === 'pixels' && format !== 'graph') {
-    throw new Pth2tfjsError('usage', 'only a graph model can take pixels', {
-      hint: 'choose the format graph with it',
-    });
-  }
   const network = await readNetwork(bytes, options);
   const { source, found, stateDict, match } = network;
   const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
@@ -161,7 +119,9 @@ function collectWarnings(
   const warnings: string[] = [];
   if (guessedTransform) {
     warnings.push(
-      "transform_input is taken to be off, since a state dict does not record it; pass --transform-input if the model was fine-tuned from torchvision's official weights (print(model.transform_input) in Python tells)",
+      'transform_input is taken to be off, since a state dict does not record it; pass ' +
+        option('transformInput', true) +
+        " if the model was fine-tuned from torchvision's official weights (print(model.transform_input) in Python tells)",
     );
   }
   if (numClasses === 1) {

@@ -52,7 +52,8 @@ export { denseTensor } from './checkpoint/tensor/dense-tensor.js';
 export type { DType } from './checkpoint/tensor/dtype.js';
 export { toFloat32 } from './checkpoint/tensor/float32.js';
 export { contiguousBytes, type StateDict, TensorView } from './checkpoint/tensor/tensor.js';
-export { type Conversion, type ConvertOptions, convertCheckpoint } from './convert.js';
+export { type Conversion, convertCheckpoint } from './convert.js';
+export type { ConvertOptions } from './convert-options.js';
 export {
   convertToSafetensors,
   type SafetensorsConversion,

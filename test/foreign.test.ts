@@ -167,7 +167,7 @@ describe('other archives and texts are named', () => {
       /config\.json/,
       /weights beside it/,
     ],
-    ['classes', bytes('{"0": ["n01440764", "tench"]}'), /a list of class names/, /--labels/],
+    ['classes', bytes('{"0": ["n01440764", "tench"]}'), /a list of class names/, /`labels`/],
     [
       'model.json',
       bytes('{"format": "layers-model", "modelTopology": {}}'),

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { asFlags } from '../cli/flags.js';
 import { reportToGitHub, workflowCommand } from '../cli/github.js';
 import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
@@ -114,7 +115,8 @@ describe('the summary of the job', () => {
     const summary = join(tmp, 'summary.md');
     writeFileSync(summary, 'before\n');
     await linesOf(FAILING, inActions(summary));
-    expect(readFileSync(summary, 'utf8')).toBe(`before\n\n${formatReport(FAILING, 'markdown')}\n`);
+    const report = formatReport(FAILING, 'markdown', { word: asFlags });
+    expect(readFileSync(summary, 'utf8')).toBe(`before\n\n${report}\n`);
   });
 
   test('fails with one warning where it cannot be written', async () => {

@@ -175,7 +175,7 @@ describe('what a golden file says of itself', () => {
     expect(contradictions(provenance, golden)).toEqual([]);
     expect(contradictions({ transformInput: true }, golden)).toEqual([
       expect.stringMatching(
-        /^the golden file says that transform_input was off in PyTorch, the model has it on; --no-transform-input/,
+        /^the golden file says that transform_input was off in PyTorch, the model has it on; `transformInput: false`/,
       ),
     ]);
     const training = { ...golden.provenance, training: true } as typeof golden.provenance;

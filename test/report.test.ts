@@ -122,7 +122,7 @@ describe('the table', () => {
       ?.split(/ {2,}/);
     const wasm = ['1.00e-1', '1.00e+0', '3', '4/4', 'FAIL'];
     expect(cells).toEqual(['1', ...wasm, '0', '0', '3', '4/4', 'ok']);
-    expect(table).toContain('smallest that would pass: --rtol 1.00e-1 or --atol 1.00e+0');
+    expect(table).toContain('smallest that would pass: `rtol: 1.00e-1` or `atol: 1.00e+0`');
     expect(table).toContain(
       'Likely cause: transform_input was on in PyTorch (error 3.20e+0 -> 1.40e-5). Convert again with --transform-input.',
     );

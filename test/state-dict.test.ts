@@ -38,7 +38,7 @@ describe('finding the state dict in what training scripts save', () => {
       expect.objectContaining({
         code: 'ambiguous-state-dict',
         message: expect.stringMatching(/'model' .*'model_ema'/),
-        hint: 'choose one, such as --key model',
+        hint: "choose one, such as `key: 'model'`",
       }),
     );
     expect(select(value, 'model_ema').name).toBe('model_ema');

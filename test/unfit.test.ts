@@ -107,7 +107,7 @@ describe.runIf(python)('what an error proposes works', () => {
     'second-head-flat',
     'two-networks',
   ])('%s: the key', async (name) => {
-    const key = /--key (\S+)$/.exec((await problem(name)).hint ?? '')?.[1];
+    const key = /`key: '(.+)'`$/.exec((await problem(name)).hint ?? '')?.[1];
     expect(key).toBeDefined();
     const { match, warnings } = await read(name, { key });
     expect(match.numClasses).toBe(10);

@@ -8,7 +8,7 @@ import type { NamedBytes } from '../../src/stored-model/artifacts.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
 import { importPackage, packageVersion } from '../import-package.js';
-import { inFile, printWarnings, shownName, usageError } from '../input.js';
+import { inFile, printJSON, printWarnings, shownName, usageError } from '../input.js';
 import { readLabels } from '../labels.js';
 import { readModel } from '../model.js';
 import { nvidiaGPUs } from '../nvidia.js';
@@ -98,7 +98,7 @@ export const classifyCommand: CommandModule<object, Arguments> = {
           images: outcomes.map(toJSON),
           warnings,
         };
-        process.stdout.write(`${JSON.stringify(json)}\n`);
+        printJSON(json);
       }
       if (outcomes.some((outcome) => 'error' in outcome)) process.exitCode = EXIT.badInput;
     } finally {

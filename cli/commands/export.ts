@@ -4,7 +4,7 @@ import { printable } from '../../src/base/printable.js';
 import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/tensor/from-float32.js';
 import type { Export } from '../../src/export.js';
 import { CRC32_OPTION } from '../crc32.js';
-import { inFile, printWarnings, shownName, usageError } from '../input.js';
+import { inFile, printJSON, printWarnings, shownName, usageError } from '../input.js';
 import { type OutputArguments, outputOptions } from './options.js';
 
 interface Arguments extends OutputArguments {
@@ -82,7 +82,7 @@ function print({ file, legacy, json, quiet }: Arguments, exported: Export): void
   if (json) {
     const facts = { file, container, bytes: bytes.length, tensors: stateDict.size, dtype };
     const network = { numClasses, auxLogits: auxClasses !== undefined, transformInput };
-    process.stdout.write(`${JSON.stringify({ ...facts, ...network, warnings })}\n`);
+    printJSON({ ...facts, ...network, warnings });
   } else if (!quiet) {
     const size = `${(bytes.length / 1e6).toFixed(1)} MB`;
     const rows = [

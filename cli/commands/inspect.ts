@@ -7,6 +7,7 @@ import type { ModelInspection } from '../../src/stored-model/inspect-model.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { describeContainer } from '../describe-container.js';
+import { withFlags } from '../flags.js';
 import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
 import type { Source } from '../source.js';
 import { type ReadingArguments, readingOptions } from './options.js';
@@ -43,7 +44,7 @@ async function inspectSource(args: Arguments, { name, bytes }: Source): Promise<
   const { checkpoint, key, transformInput, json } = args;
   const { inspectCheckpoint } = await import('../../src/inspect.js');
   const options = { key, transformInput, ...CRC32_OPTION };
-  const inspection = await inFile(checkpoint, () => inspectCheckpoint(bytes, options));
+  const inspection = withFlags(await inFile(checkpoint, () => inspectCheckpoint(bytes, options)));
   const warnings = [
     ...inspection.warnings,
     ...(args.checkHash ? checkHubHash(name, inspection.sha256) : []),

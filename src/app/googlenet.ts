@@ -1,7 +1,7 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../base/errors.js';
 import { type OnWarning, warnOnConsole } from '../base/warn.js';
-import type { ConvertOptions } from '../convert.js';
+import type { ConvertOptions } from '../convert-options.js';
 import { checkLabels } from '../image/labels.js';
 import { preprocess } from '../image/preprocess.js';
 import { softmax, topK } from '../numbers/logits.js';

@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import type { StateDictCandidate } from '../checkpoint/state-dict/find-state-dict.js';
 import type { TensorView } from '../checkpoint/tensor/tensor.js';
 
@@ -90,7 +91,7 @@ export function judgeBeside(
     throw new Pth2tfjsError(
       'mapping',
       `beside the network there is ${show(head)}, which takes its logits or features: a second head, with which the whole computes other logits`,
-      { hint: `if the network alone is wanted, name it: --key ${fullName}` },
+      { hint: `if the network alone is wanted, name it: ${option('key', fullName)}` },
     );
   }
   const warnings = doubtful.length === 0 ? [] : [doubt(doubtful)];

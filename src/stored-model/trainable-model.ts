@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import { FLOAT_DTYPES, type FloatDType } from '../checkpoint/tensor/from-float32.js';
 import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import {
@@ -64,7 +65,7 @@ function refuseForeignHeads({ auxProblem }: Match): void {
     'mapping',
     `the auxiliary heads, which training uses, do not fit ${NETWORK.name}'s: ${auxProblem}`,
     {
-      hint: 'convert without --trainable, or drop the heads, in Python: torch.save({k: v for k, v in sd.items() if not k.startswith("aux")}, "out.pth")',
+      hint: `convert without ${option('trainable')}, or drop the heads, in Python: torch.save({k: v for k, v in sd.items() if not k.startswith("aux")}, "out.pth")`,
     },
   );
 }
@@ -117,7 +118,7 @@ function dtypeOf({ rest }: EditableModel, provenance: Provenance | null): FloatD
 
 function cannotGoBack(why: string): Pth2tfjsError {
   return new Pth2tfjsError('unsupported', `the model ${why}`, {
-    hint: 'convert the checkpoint again with --trainable, or ask for --identity-bn to get a checkpoint that computes the same as a folded layers model',
+    hint: `convert the checkpoint again with ${option('trainable')}, or ask for ${option('identityBatchNorm')} to get a checkpoint that computes the same as a folded layers model`,
   });
 }
 

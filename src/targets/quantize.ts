@@ -1,5 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import { toHalf } from '../checkpoint/tensor/from-float32.js';
 
 /**
@@ -31,7 +32,7 @@ export function quantize(name: string, values: Float32Array, dtype: Quantization
   const bad = firstBeyond(values, limit);
   if (bad !== undefined) {
     throw new Pth2tfjsError('unsupported', `${name} holds ${bad}, which ${dtype} cannot store`, {
-      hint: 'convert without --quantize',
+      hint: `convert without ${option('quantization')}`,
     });
   }
   return dtype === 'float16' ? toFloat16(values) : toIntegers(values, dtype);

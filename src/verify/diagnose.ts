@@ -1,3 +1,4 @@
+import { option } from '../base/option.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
 import { isGraph } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
@@ -77,8 +78,7 @@ const LINEUPS: readonly Lineup[] = [
 const OTHERS =
   'The golden file says that it was made from another checkpoint than the model: other weights alone may be the whole difference.';
 
-const GRAPH =
-  "The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with --format layers and verify that.";
+const GRAPH = `The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with ${option('format', 'layers')} and verify that.`;
 
 /**
  * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:
@@ -199,12 +199,12 @@ function hints(
     ...(quantizationOf(lab.model) === undefined
       ? []
       : [
-          `The model's kernels are stored as ${quantizationOf(lab.model)}, which costs accuracy: convert without --quantize${Number.isFinite(before) ? `, or accept the error with --rtol ${rtolThatPasses(before)}` : ''}.`,
+          `The model's kernels are stored as ${quantizationOf(lab.model)}, which costs accuracy: convert without ${option('quantization')}${Number.isFinite(before) ? `, or accept the error with ${option('rtol', rtolThatPasses(before))}` : ''}.`,
         ]),
     ...(lab.checkpoint === null
       ? [
           checkpoint === undefined
-            ? 'Pass --checkpoint with the .pth file that the model was made of: its weights, BatchNorm and training mode can then be tried too.'
+            ? `Pass ${option('checkpoint')} with the .pth file that the model was made of: its weights, BatchNorm and training mode can then be tried too.`
             : 'The checkpoint is not the one that the model was made of, by its SHA-256, and was left aside.',
         ]
       : []),

@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import { counted } from '../base/plural.js';
 import { findNonPixel } from '../image/imagenet.js';
 import { NETWORK } from '../networks/index.js';
@@ -19,7 +20,7 @@ export function checkSameCheckpoint(
   throw new Pth2tfjsError(
     'golden',
     `the golden file was made from another checkpoint (${name}SHA-256 ${golden?.checkpointSha256}) than the model (${model?.source?.sha256})`,
-    { hint: 'capture it from the same checkpoint, or pass --allow-other-checkpoint' },
+    { hint: `capture it from the same checkpoint, or pass ${option('allowOtherCheckpoint')}` },
   );
 }
 
@@ -38,7 +39,7 @@ export function checkFits(
       `holds images of ${shape[2]}x${shape[3]}, the model takes ${height}x${width}`,
       shape[2] < NETWORK.imageSizes.min
         ? `capture it from images of ${NETWORK.imageSizes.min} pixels or more, for the network takes no smaller ones`
-        : `convert with --image-size ${shape[2]}`,
+        : `convert with ${option('imageSize', shape[2])}`,
     );
   }
   if (numClasses !== model.numClasses) {
@@ -51,7 +52,7 @@ export function checkFits(
   if (odd !== undefined) {
     throw mismatch(
       `holds ${odd} in its input, which no normalised 8-bit pixel gives, and the model takes pixels`,
-      'capture it from images, or take a model that was converted with --input normalized',
+      `capture it from images, or take a model that was converted with ${option('input', 'normalized')}`,
     );
   }
 }
@@ -71,7 +72,7 @@ export function contradictions(
   return [
     ...(both && model.transformInput !== said
       ? [
-          `the golden file says that transform_input was ${theirs} in PyTorch, the model has it ${ours}; ${said ? '--transform-input' : '--no-transform-input'} converts it as PyTorch had it`,
+          `the golden file says that transform_input was ${theirs} in PyTorch, the model has it ${ours}; ${option('transformInput', said)} converts it as PyTorch had it`,
         ]
       : []),
     ...(golden?.training === true

@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import { VERSION } from '../base/version.js';
 import {
   type BackendInfo,
@@ -167,7 +168,7 @@ function requireGpu({ name, device, driver, hardware }: BackendInfo): void {
     'no-gpu',
     `the backend ${name} runs on ${what} (${where}), not on a GPU`,
     {
-      hint: 'choose --backend webgpu or cuda on a machine with a GPU and its driver, or drop --require-gpu',
+      hint: `choose ${option('backends', 'webgpu')} or cuda on a machine with a GPU and its driver, or drop ${option('requireGpu')}`,
     },
   );
 }

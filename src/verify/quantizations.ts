@@ -1,5 +1,6 @@
 import { isPth2tfjsError } from '../base/errors.js';
-import { type ConvertOptions, convertCheckpoint } from '../convert.js';
+import { convertCheckpoint } from '../convert.js';
+import type { ConvertOptions } from '../convert-options.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';

@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib';
 import { inject } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/read-checkpoint.js';
 import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
-import { type Conversion, type ConvertOptions, convertCheckpoint } from '../../src/convert.js';
+import { type Conversion, convertCheckpoint } from '../../src/convert.js';
+import type { ConvertOptions } from '../../src/convert-options.js';
 
 /** The path of the bundled checkpoint as PyTorch wrote it: the golden folder has it gzipped. */
 export const CHECKPOINT = inject('checkpoint');

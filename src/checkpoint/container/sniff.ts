@@ -1,5 +1,6 @@
 import { toHex } from '../../base/bytes.js';
 import { Pth2tfjsError } from '../../base/errors.js';
+import { option } from '../../base/option.js';
 import { describePlainPickle } from '../pickle/plain-pickle.js';
 import { describeTar } from './tar.js';
 
@@ -57,7 +58,10 @@ function describeJson(head: Head): Description {
     return ["a JSON text, as Hugging Face's config.json", 'pass the weights beside it'];
   }
   if (head.text(/^\s*\{\s*"0"\s*:\s*(\[\s*)?"/)) {
-    return ['a JSON text, a list of class names', `${PASS}; names of classes go with --labels`];
+    return [
+      'a JSON text, a list of class names',
+      `${PASS}; names of classes go with ${option('labels')}`,
+    ];
   }
   return ['a JSON text', PASS];
 }

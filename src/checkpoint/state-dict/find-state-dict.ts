@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
+import { option } from '../../base/option.js';
 import { SAVE_AGAIN } from '../pickle/danger.js';
 import { describeValue, joinPath, keyText, resolvePath, walk } from '../pickle/walk.js';
 import { type StateDict, TensorView } from '../tensor/tensor.js';
@@ -284,7 +285,7 @@ function best(candidates: readonly StateDictCandidate[]): StateDictCandidate {
   const good = candidates.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
   if (good.length > 1) {
     throw new Pth2tfjsError('ambiguous-state-dict', `several state dicts fit: ${names(good)}`, {
-      hint: `choose one, such as --key ${good[0]?.name}`,
+      hint: `choose one, such as ${option('key', good[0]?.name ?? '')}`,
     });
   }
   const [first] = candidates;

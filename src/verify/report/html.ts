@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import type { Comparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../index.js';
@@ -8,6 +9,7 @@ import { STYLE } from './html-style.js';
 import { imageTable, layerTable, topTables } from './html-tables.js';
 import { Markup, markup } from './html-text.js';
 import {
+  asOptions,
   backendPairs,
   bounds,
   environment,
@@ -17,11 +19,13 @@ import {
   roundedUp,
   sentence,
   verdict,
+  type Wording,
 } from './words.js';
 
 interface Options {
   readonly layers?: boolean;
   readonly warnings?: readonly string[];
+  readonly word?: Wording;
 }
 
 /** One page that needs nothing beside it: no script, no font, no picture, no network. */
@@ -42,7 +46,7 @@ export function formatHTML(verification: Verification, options: Options = {}): s
 <header class="${word.toLowerCase()}"><span class="badge">${passed ? '✓' : '✗'} ${word}</span>
 <h1>Parity of TensorFlow.js with PyTorch</h1><p>${sentence(verdict({ ...verification, diagnosis: null }))}</p></header>
 ${diagnosis !== null && diagnosisBox(diagnosis)}
-<div class="cards">${results.map(backendCard)}</div>
+<div class="cards">${results.map((result) => backendCard(result, options.word))}</div>
 ${notes(verification, options)}${layered.length > 0 && layerSection(layered, options)}
 <section aria-labelledby="logits"><h2 id="logits">Logits</h2>
 ${logitCharts(verification)}</section>
@@ -82,24 +86,27 @@ function list(items: readonly string[]): Markup | null {
   return markup`<ul class="plain">${items.map((item) => markup`<li>${item}</li>`)}</ul>`;
 }
 
-function backendCard(result: BackendResult): Markup {
+function backendCard(result: BackendResult, word?: Wording): Markup {
   const { backend, comparison } = result;
-  const word = comparison.passed ? 'pass' : 'fail';
+  const outcome = comparison.passed ? 'pass' : 'fail';
   const { rtol, atol } = comparison.required;
-  return markup`<section><h2>${backend.name}<span class="badge ${word}">${comparison.passed ? '✓' : '✗'} ${word.toUpperCase()}</span></h2>
+  return markup`<section><h2>${backend.name}<span class="badge ${outcome}">${comparison.passed ? '✓' : '✗'} ${outcome.toUpperCase()}</span></h2>
 ${pairs([
   ['worst', whole(`‖Δ‖/‖ref‖ ${exponent(rtol)},`, `max |Δ| ${exponent(atol)}`)],
   ['tolerance', bounds(comparison.tolerance)],
-  ['would pass', wouldPass(comparison)],
+  ['would pass', wouldPass(comparison, word)],
   ...backendPairs(result),
 ])}</section>`;
 }
 
-function wouldPass(comparison: Comparison): Markup | string {
+function wouldPass(comparison: Comparison, word: Wording = asOptions): Markup | string {
   const smallest = smallestPassing(comparison);
   if (smallest === null) return 'at no tolerance';
   const { rtol, atol } = smallest;
-  return whole(`--rtol ${roundedUp(rtol)}`, `or --atol ${roundedUp(atol)}`);
+  return whole(
+    word(option('rtol', roundedUp(rtol))),
+    word(`or ${option('atol', roundedUp(atol))}`),
+  );
 }
 
 /** Texts that are not broken within. */

@@ -5,6 +5,7 @@ import { formatJSON } from './json.js';
 import { formatJUnit } from './junit.js';
 import { formatMarkdown } from './markdown.js';
 import { formatTable } from './table.js';
+import type { Wording } from './words.js';
 
 export type { JSONReport } from './json.js';
 export { verdict } from './words.js';
@@ -19,6 +20,8 @@ export interface ReportOptions {
   readonly layers?: boolean;
   /** Things that the user should know, one sentence each. */
   readonly warnings?: readonly string[];
+  /** How options are shown in what the report itself adds, such as the tolerance that would pass. */
+  readonly word?: Wording;
 }
 
 type Formatter = (verification: Verification, options: ReportOptions) => string;

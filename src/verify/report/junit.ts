@@ -4,6 +4,7 @@ import type { BackendResult, Verification } from '../index.js';
 import { escapeMarkup } from './escape.js';
 import { agreement, firstJump, type LayeredResult, layeredResults, layerOutcome } from './facts.js';
 import {
+  asOptions,
   backendFacts,
   bounds,
   causeSentence,
@@ -13,6 +14,7 @@ import {
   luckySentences,
   smallestSentence,
   top1Words,
+  type Wording,
 } from './words.js';
 
 /**
@@ -20,8 +22,11 @@ import {
  * and for each layer. Layers never fail where the images pass; where they do not, the first that jumps
  * fails, and what is beyond the bound after it is skipped, for its error may be inherited.
  */
-export function formatJUnit(verification: Verification): string {
-  const suites = verification.results.map((result) => suiteOf(result, verification));
+export function formatJUnit(
+  verification: Verification,
+  { word = asOptions }: { readonly word?: Wording } = {},
+): string {
+  const suites = verification.results.map((result) => suiteOf(result, verification, word));
   const totals = sum(suites);
   const name = `pth2tfjs verify ${verification.model}`;
   return [
@@ -46,7 +51,7 @@ interface Suite {
   readonly output: string;
 }
 
-function suiteOf(result: BackendResult, verification: Verification): Suite {
+function suiteOf(result: BackendResult, verification: Verification, word: Wording): Suite {
   const { backend, comparison } = result;
   const diagnosis = comparison.passed ? null : verification.diagnosis;
   return {
@@ -55,7 +60,7 @@ function suiteOf(result: BackendResult, verification: Verification): Suite {
       ...environment(verification),
       ['backend', backendFacts(result)],
       ['tolerance', bounds(comparison.tolerance)],
-      ['required', smallestSentence(comparison)],
+      ['required', smallestSentence(comparison, word)],
     ],
     cases: [
       ...comparison.images.map((image) => imageCase(image, result)),

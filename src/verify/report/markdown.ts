@@ -3,6 +3,7 @@ import type { BackendResult, Verification } from '../index.js';
 import { escapeMarkdown as text } from './escape.js';
 import { agreement, chooseImages, type LayerRow, layeredResults, layerRows } from './facts.js';
 import {
+  asOptions,
   backendFacts,
   bounds,
   causeSentence,
@@ -14,6 +15,7 @@ import {
   smallestSentence,
   top1Words,
   verdict,
+  type Wording,
 } from './words.js';
 
 /** GitHub takes a megabyte for the summary of a step; this many rows stay far below. */
@@ -22,14 +24,18 @@ const MAX_IMAGES = 200;
 /** GitHub-flavoured Markdown, for a pull request's comment or the summary of a job. */
 export function formatMarkdown(
   verification: Verification,
-  { layers = false, warnings = [] }: { layers?: boolean; warnings?: readonly string[] } = {},
+  {
+    layers = false,
+    warnings = [],
+    word = asOptions,
+  }: { layers?: boolean; warnings?: readonly string[]; word?: Wording } = {},
 ): string {
   const { results, passed, diagnosis } = verification;
   const blocks = [
     [`## ${passed ? '✅ PASS' : '❌ FAIL'}: parity with PyTorch`],
     [text(sentence(verdict(verification)))],
     diagnosis === null ? [] : diagnosisLines(diagnosis),
-    backendTable(results),
+    backendTable(results, word),
     imageTable(verification),
     luckySentences(results).map((each) => `- ⚠️ ${text(sentence(each))}`),
     warnings.map((each) => `- ⚠️ ${text(sentence(each))}`),
@@ -43,13 +49,13 @@ export function formatMarkdown(
     .join('\n\n');
 }
 
-function backendTable(results: readonly BackendResult[]): string[] {
+function backendTable(results: readonly BackendResult[], word: Wording): string[] {
   const rows = results.map((result) => [
     result.backend.name,
     result.comparison.passed ? '✅ pass' : '❌ fail',
     backendFacts(result),
     bounds(result.comparison.tolerance),
-    smallestSentence(result.comparison).replace('smallest that would pass: ', ''),
+    smallestSentence(result.comparison, word).replace('smallest that would pass: ', ''),
   ]);
   return table(['backend', 'verdict', 'ran on', 'tolerance', 'smallest that would pass'], rows);
 }

@@ -3,6 +3,7 @@ import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../index.js';
 import { agreement, type LayerRow, layeredResults, layerRows } from './facts.js';
 import {
+  asOptions,
   backendFacts,
   bounds,
   causeSentence,
@@ -13,6 +14,7 @@ import {
   smallestSentence,
   top1Words,
   verdict,
+  type Wording,
 } from './words.js';
 
 /** Backends stand side by side as long as a line stays within this. */
@@ -21,14 +23,14 @@ const WIDTH = 100;
 /** The table that `pth2tfjs verify` prints: for people, on a terminal. */
 export function formatTable(
   verification: Verification,
-  { layers = false }: { readonly layers?: boolean } = {},
+  { layers = false, word = asOptions }: { readonly layers?: boolean; readonly word?: Wording } = {},
 ): string {
   const { results, passed, diagnosis } = verification;
   const puzzled = diagnosis !== null && diagnosis.cause === null;
   const blocks = [
     environmentLines(verification),
     ...imageTables(results),
-    results.map(toleranceLine),
+    results.map((result) => toleranceLine(result, word)),
     luckySentences(results),
     jumpLines(results),
     layers || puzzled ? layerTable(results) : [],
@@ -85,8 +87,8 @@ function beside(left: readonly string[], right: readonly string[]): string[] {
   return left.map((line, row) => `${line.padEnd(width)}  ${right[row] ?? ''}`);
 }
 
-function toleranceLine({ backend, comparison }: BackendResult): string {
-  return `tolerance on ${backend.name}: ${bounds(comparison.tolerance)}; ${smallestSentence(comparison)}`;
+function toleranceLine({ backend, comparison }: BackendResult, word: Wording): string {
+  return `tolerance on ${backend.name}: ${bounds(comparison.tolerance)}; ${smallestSentence(comparison, word)}`;
 }
 
 function jumpLines(results: readonly BackendResult[]): string[] {

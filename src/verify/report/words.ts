@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import { counted } from '../../base/plural.js';
 import type { Provenance } from '../../stored-model/provenance.js';
 import type { Comparison, ImageComparison } from '../compare.js';
@@ -76,12 +77,19 @@ export function failureSentence({ backend, comparison }: BackendResult): string 
   return `parity fails on ${backend.name}: ${list} not within ${bounds(comparison.tolerance)}; ${worst}`;
 }
 
-/** What would have let every image pass, as options of the command. */
-export function smallestSentence(comparison: Comparison): string {
+/** How the options in a text are shown; as `verifyModel` takes them unless said otherwise. */
+export type Wording = (text: string) => string;
+
+export const asOptions: Wording = (text) => text;
+
+/** What would have let every image pass. */
+export function smallestSentence(comparison: Comparison, word: Wording): string {
   const smallest = smallestPassing(comparison);
   if (smallest === null) return 'no tolerance would pass';
   const { rtol, atol } = smallest;
-  return `smallest that would pass: --rtol ${roundedUp(rtol)} or --atol ${roundedUp(atol)}`;
+  return word(
+    `smallest that would pass: ${option('rtol', roundedUp(rtol))} or ${option('atol', roundedUp(atol))}`,
+  );
 }
 
 export function top1Words(image: ImageComparison): string {
