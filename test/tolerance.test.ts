@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { counted } from '../src/base/plural.js';
+import { type VerifyOptions, verifyModel } from '../src/verify/index.js';
 import {
   DEFAULT_RTOL,
   defaultRtol,
@@ -48,4 +49,24 @@ test('one is one', () => {
     '6,624,904 weights',
   ]);
   expect(counted(1, 'class', 'classes')).toBe('1 class');
+});
+
+test.each([
+  ['a bound below 0', { tolerance: { rtol: -1 } }, '`rtol` takes a number of at least 0'],
+  [
+    'a bound that is no number',
+    { tolerance: { atol: NaN } },
+    '`atol` takes a number of at least 0',
+  ],
+  [
+    'an unknown backend',
+    { backends: ['gpu'] },
+    /^`backends`: there is no backend 'gpu'; there are .*wasm/,
+  ],
+])('%s is refused before anything is looked at', async (_, options, message) => {
+  const golden = null as never;
+  await expect(verifyModel([], golden, options as VerifyOptions)).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringMatching(message),
+  });
 });

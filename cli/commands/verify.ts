@@ -1,10 +1,11 @@
 import type { CommandModule } from 'yargs';
-import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
+import { type BackendName, checkBackends } from '../../src/runtimes/tfjs/backends.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification } from '../../src/verify/index.js';
+import { checkTolerance } from '../../src/verify/tolerance.js';
 import { readGoldenFile } from '../golden-file.js';
-import { inFile, printWarnings, readInput, shownName, usageError } from '../input.js';
+import { inFile, printWarnings, readInput, shownName } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
@@ -14,7 +15,7 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
   describe: "Compare a model's logits with those that PyTorch gave",
   builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
-    checkBounds(args);
+    checkTolerance(args);
     const backends = parseBackends(args.backend);
     const { deliver, reportTargets } = await import('../report.js');
     const format = args.json ? 'json' : args.report;
@@ -36,24 +37,8 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
   },
 };
 
-function checkBounds({ rtol, atol }: VerifyArguments): void {
-  for (const [option, bound] of [
-    ['--rtol (or --tolerance)', rtol],
-    ['--atol', atol],
-  ] as const) {
-    if (bound !== undefined && !(bound >= 0)) {
-      throw usageError(`${option} takes a number of at least 0`);
-    }
-  }
-}
-
 function parseBackends(list: string): readonly BackendName[] {
-  const names = list.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !BACKEND_NAMES.some((known) => known === name));
-  if (unknown === undefined) return [...new Set(names)] as BackendName[];
-  throw usageError(
-    `--backend: there is no backend '${unknown}'; there are ${BACKEND_NAMES.join(', ')}`,
-  );
+  return checkBackends([...new Set(list.split(',').map((name) => name.trim()))]);
 }
 
 /** The model, and the checkpoint that it was made of, where one is given. */

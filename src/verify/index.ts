@@ -5,6 +5,7 @@ import {
   type BackendInfo,
   type BackendName,
   type BackendOptions,
+  checkBackends,
   prepareBackend,
 } from '../runtimes/tfjs/backends.js';
 import { type LoadedModel, loadModel, readFiles, readProvenance } from '../runtimes/tfjs/load.js';
@@ -20,7 +21,7 @@ import { checkFits, checkSameCheckpoint } from './fits.js';
 import { type Golden, type GoldenProvenance, imageNHWC } from './golden.js';
 import { compareLayers, type LayerReport } from './layers.js';
 import { checkStoredWeights } from './stored-weights.js';
-import { defaultRtol, type ToleranceOptions, toleranceFor } from './tolerance.js';
+import { checkTolerance, defaultRtol, type ToleranceOptions, toleranceFor } from './tolerance.js';
 
 export interface VerifyOptions extends BackendOptions {
   /** Run one after the other; default `['wasm']`. */
@@ -94,7 +95,7 @@ export interface BackendResult {
  * layer where the golden file holds activations; and looks for the cause where they differ.
  *
  * @param files `model.json` and its shards, as read back from where they were written
- * @throws Pth2tfjsError `model` for files that are no such model; `golden` when the images, the
+ * @throws Pth2tfjsError `usage` for a backend that there is none of, or a bound below 0; `model` for files that are no such model; `golden` when the images, the
  *   classes or the checkpoint do not fit the model; `model` also when parity holds and a stored weight is
  *   not the checkpoint's; `backend` when a backend is absent; `no-gpu`
  *   when one is required and not there.
@@ -104,10 +105,12 @@ export async function verifyModel(
   golden: Golden,
   options: VerifyOptions = {},
 ): Promise<Verification> {
+  const backends = checkBackends(options.backends ?? ['wasm']);
+  checkTolerance(options.tolerance ?? {});
   const provenance = readProvenance(files);
   if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
   const results: BackendResult[] = [];
-  for (const name of options.backends ?? ['wasm']) {
+  for (const name of backends) {
     results.push(await onBackend(name, files, golden, options));
   }
   const passed = results.every(({ comparison }) => comparison.passed);

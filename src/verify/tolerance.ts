@@ -1,3 +1,5 @@
+import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 import type { Precision } from '../runtimes/tfjs/backends.js';
 import type { Quantization } from '../targets/quantize.js';
 
@@ -52,6 +54,17 @@ const STORED_RTOL = DEFAULT_RTOL.float16;
 /** The default bound on an image's relative error, for what computes and for how the kernels are stored. */
 export function defaultRtol(precision: Precision, stored: Quantization | undefined): number {
   return Math.max(DEFAULT_RTOL[precision], stored === undefined ? 0 : STORED_RTOL);
+}
+
+/** @throws Pth2tfjsError `usage` for a bound that is none */
+export function checkTolerance({ rtol, atol }: ToleranceOptions): void {
+  for (const [name, bound] of [
+    ['rtol', rtol],
+    ['atol', atol],
+  ] as const) {
+    if (bound === undefined || bound >= 0) continue;
+    throw new Pth2tfjsError('usage', `${option(name)} takes a number of at least 0`);
+  }
 }
 
 /** The bounds for one backend: those asked for, else the default. */

@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
+import { option } from '../../base/option.js';
 import { CPU } from './backends/cpu.js';
 import { CUDA, TENSORFLOW } from './backends/tensorflow.js';
 import { WASM } from './backends/wasm.js';
@@ -57,6 +58,17 @@ export interface StartOptions {
   readonly importPackage: ImportPackage;
   readonly packageVersion: PackageVersion;
   readonly nvidiaGPUs: NvidiaGPUs;
+}
+
+/** @throws Pth2tfjsError `usage` for a name of none */
+export function checkBackends(names: readonly string[]): readonly BackendName[] {
+  const unknown = names.find((name) => !Object.hasOwn(BACKENDS, name));
+  if (unknown === undefined) return names as readonly BackendName[];
+  const known = BACKEND_NAMES.join(', ');
+  throw new Pth2tfjsError(
+    'usage',
+    `${option('backends')}: there is no backend '${unknown}'; there are ${known}`,
+  );
 }
 
 /** How an optional package is imported, such as `webgpu`; rejects when it is absent. */
