@@ -4,6 +4,7 @@ import { toFloat32 } from './checkpoint/tensor/float32.js';
 import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { buildNetwork } from './describe-model.js';
 import { stateDictEntries } from './network/keys.js';
+import { variantOf } from './network/network.js';
 import { NETWORK, type Variant } from './networks/index.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import type { Provenance, SourceFile } from './stored-model/provenance.js';
@@ -68,7 +69,7 @@ export async function convertToSafetensors(
     bytes: saveSafetensors(stateDict, new Map(Object.entries(metadata))),
     source,
     stateDict: found,
-    ...NETWORK.variantOf(match),
+    ...variantOf(NETWORK, match),
     numClasses: match.numClasses,
     transformInput,
     tensors,

@@ -18,7 +18,7 @@ import type { DType } from './checkpoint/tensor/dtype.js';
 import type { TensorView } from './checkpoint/tensor/tensor.js';
 import { buildNetwork } from './describe-model.js';
 import { countParameters, type Module } from './network/module.js';
-import { officialWeights } from './network/network.js';
+import { officialWeights, variantOf } from './network/network.js';
 import { printTree } from './network/print.js';
 import { measureModules } from './network/summary.js';
 import { NETWORK, type Variant } from './networks/index.js';
@@ -133,7 +133,7 @@ function summarise(candidate: StateDictCandidate): NetworkSummary {
     return {
       stateDict: { name, prefix },
       fits: true,
-      ...NETWORK.variantOf(match),
+      ...variantOf(NETWORK, match),
       numClasses,
       parameters: countByUse(root),
       tree: printTree(root),

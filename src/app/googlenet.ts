@@ -201,14 +201,14 @@ export class GoogLeNet {
   }
 
   /**
-   * What one layer gives, by the name of the torch module, such as `inception4c`: NHWC
+   * What one layer gives, by the name of the torch module, one of `layers`: NHWC
    * `[images, height, width, channels]`, or `[images, features]`.
    * @throws Pth2tfjsError `usage` for a layer that the model does not have
    */
   async activation(images: ImageInput | ImageBatch, layer: string): Promise<Values> {
     if (!this.layers.includes(layer)) {
       throw new Pth2tfjsError('usage', `the model has no layer '${layer}'`, {
-        hint: 'see the names in model.layers, such as inception4c or inception4c.branch2.1',
+        hint: `see the names in model.layers, such as ${this.layers.slice(-2).join(' or ')}`,
       });
     }
     let values: Values | undefined;

@@ -9,12 +9,21 @@ export interface Network<Variant extends object = object> {
   build(options: NetworkOptions & Partial<Variant>): Module;
   /** What the shapes of a state dict decide, besides the classes. */
   readonly variant: (shapeOf: ShapeOf) => Variant;
-  /** The same out of options. */
-  variantOf(options: Variant): Variant;
+  /** What each of these may be. */
+  readonly variants: { readonly [Field in keyof Variant]: readonly Variant[Field][] };
   /** The class that a pickled module should have. */
   readonly pickledAs: RegExp;
   readonly imageSizes: ImageSizes;
   readonly official: readonly OfficialWeights[];
+}
+
+/** Of a network's options those that its state dict decides. */
+export function variantOf<Variant extends object>(
+  { variants }: Network<Variant>,
+  options: Variant,
+): Variant {
+  const fields = Object.keys(variants) as (keyof Variant)[];
+  return Object.fromEntries(fields.map((field) => [field, options[field]])) as Variant;
 }
 
 /** What all networks may be made with. */

@@ -8,7 +8,7 @@ import type { Shape } from './value.js';
 
 /** What one module gives for one image, and what that takes. */
 export interface ModuleSummary {
-  /** Such as `inception3a.branch2.0.conv`; `''` for the network. */
+  /** Such as `layer1.0.conv1`; `''` for the network. */
   readonly path: string;
   readonly type: string;
   /** Channels, height and width, or features. */

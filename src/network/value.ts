@@ -83,7 +83,7 @@ export type Op =
 
 /** What an operation gives. */
 export interface Value {
-  /** A module's output has the module's path, such as `inception3a`; each path stands once. */
+  /** A module's output has the module's path, such as `layer1.0.bn1`; each path stands once. */
   readonly path: string;
   readonly op: Op;
   readonly from: readonly Value[];

@@ -17,6 +17,7 @@ import {
 } from '../network/layers.js';
 import { type Module, module, sequential } from '../network/module.js';
 import type { Network } from '../network/network.js';
+import { VARIANTS } from './variants.js';
 
 /**
  * torchvision's GoogLeNet, after "Going Deeper with Convolutions" (Szegedy et al., 2014), with a BatchNorm in
@@ -24,7 +25,7 @@ import type { Network } from '../network/network.js';
  */
 
 /** Side of branch3's second kernel: torchvision has 3 where the paper has 5 (pytorch/vision#906). */
-export type Branch3Kernel = 3 | 5;
+export type Branch3Kernel = (typeof VARIANTS.googlenet.branch3Kernel)[number];
 
 /** The three kinds of block; callers may put their own in their place. */
 export interface Blocks {
@@ -199,7 +200,7 @@ export const GOOGLENET: Network<GoogLeNetVariant> = {
     const side = shapeOf('inception3a.branch3.1.conv.weight')?.[2];
     return { branch3Kernel: side === 5 ? 5 : 3 };
   },
-  variantOf: ({ branch3Kernel }) => ({ branch3Kernel }),
+  variants: VARIANTS.googlenet,
   pickledAs: /^torchvision\.models\..*GoogLeNet$/,
   imageSizes: { standard: 224, min: 15, max: 4096 },
   official: [{ sha256Prefix: '1378be20', bytes: 52_147_035, transformInput: true }],

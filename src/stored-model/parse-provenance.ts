@@ -1,6 +1,8 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import type { Container } from '../checkpoint/read-checkpoint.js';
 import { FLOAT_DTYPES } from '../checkpoint/tensor/from-float32.js';
+import type { Variant } from '../networks/index.js';
+import { VARIANTS } from '../networks/variants.js';
 import { INPUTS, MODEL_FORMATS } from '../targets/formats.js';
 import { QUANTIZATIONS } from '../targets/quantize.js';
 import { isObject } from './model-json.js';
@@ -92,11 +94,11 @@ const source = object<SourceFile>({
 
 const provenance = object<Provenance>({
   tool: text,
-  network: oneOf('googlenet'),
+  network: oneOf(...Object.keys(VARIANTS)),
   format: oneOf(...MODEL_FORMATS),
   source: nullable(source),
   stateDict: object<Provenance['stateDict']>({ name: text, prefix: text }),
-  branch3Kernel: oneOf(3, 5),
+  ...variantChecks(),
   transformInput: flag,
   numClasses: count,
   input: object<Provenance['input']>({
@@ -118,6 +120,11 @@ const provenance = object<Provenance>({
     }),
   ),
 });
+
+function variantChecks(): Checks<Variant> {
+  const checks = Object.entries(VARIANTS.googlenet).map(([field, all]) => [field, oneOf(...all)]);
+  return Object.fromEntries(checks) as Checks<Variant>;
+}
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;

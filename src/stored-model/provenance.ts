@@ -3,6 +3,7 @@ import type { Container } from '../checkpoint/read-checkpoint.js';
 import type { FloatDType } from '../checkpoint/tensor/from-float32.js';
 import type { ModelOptions } from '../describe-model.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../image/imagenet.js';
+import { variantOf } from '../network/network.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import type { Match } from '../networks/match.js';
 import type { InputKind, ModelFormat } from '../targets/formats.js';
@@ -130,7 +131,7 @@ export function describeProvenance(input: ProvenanceInput): ConvertedProvenance 
     format: input.format,
     source: input.source,
     stateDict: input.stateDict,
-    ...NETWORK.variantOf(match),
+    ...variantOf(NETWORK, match),
     transformInput: input.transformInput,
     numClasses: match.numClasses,
     input: describeInput(imageSize, input.input),
@@ -154,7 +155,7 @@ export function describeTrained(
     format: 'layers',
     source: null,
     stateDict: { name: '.', prefix: '' },
-    ...NETWORK.variantOf(options),
+    ...variantOf(NETWORK, options),
     transformInput,
     numClasses,
     input: describeInput(imageSize, 'normalized'),

@@ -1,6 +1,7 @@
 import { sha256 } from '../base/sha256.js';
 import { readCheckpoint, ungzip } from '../checkpoint/read-checkpoint.js';
 import { selectStateDict } from '../checkpoint/state-dict/find-state-dict.js';
+import { variantOf } from '../network/network.js';
 import { NETWORK } from '../networks/index.js';
 import { matchStateDict, NETWORK_KEYS } from '../networks/match.js';
 import type { Provenance } from '../stored-model/provenance.js';
@@ -52,7 +53,7 @@ async function readNetwork(bytes: Uint8Array, key: string | undefined): Promise<
   const { value } = await readCheckpoint(file);
   const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
   const match = matchStateDict(candidate.stateDict, candidate);
-  return { stateDict: candidate.stateDict, ...NETWORK.variantOf(match) };
+  return { stateDict: candidate.stateDict, ...variantOf(NETWORK, match) };
 }
 
 /**
