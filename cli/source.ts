@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { allocate, tooLarge } from '../src/base/collect.js';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
-import { MAX_CHECKPOINT_BYTES } from '../src/checkpoint/container/limits.js';
+import { MAX_CHECKPOINT_BYTES } from '../src/base/limits.js';
 import { download, parseUrl, urlName } from './download.js';
 import { hubHash } from './hub-hash.js';
 import type { ProgressSink } from './progress.js';

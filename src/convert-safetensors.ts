@@ -5,10 +5,10 @@ import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { buildNetwork } from './describe-model.js';
 import { stateDictEntries } from './network/keys.js';
 import { variantOf } from './network/network.js';
+import { faultWarnings, findFaults } from './network/weight-faults.js';
 import { NETWORK, type Variant } from './networks/index.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import type { Provenance, SourceFile } from './stored-model/provenance.js';
-import { faultWarnings, findFaults } from './stored-model/weight-faults.js';
 
 export interface SafetensorsOptions extends SourceOptions {
   /** torchvision's `transform_input`, to be kept in the metadata; default: as far as it is known. */

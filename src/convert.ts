@@ -9,13 +9,13 @@ import {
 } from './describe-model.js';
 import { checkLabels } from './image/labels.js';
 import { fillTensors, type StoredTensor } from './network/plan.js';
+import { faultWarnings, type WeightFaults } from './network/weight-faults.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
 import { readNetwork } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './stored-model/artifacts.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
 import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
-import { faultWarnings, type WeightFaults } from './stored-model/weight-faults.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
 
 export interface Conversion {

@@ -1,8 +1,8 @@
 import { Collector, collectStream, tooLarge } from '../base/collect.js';
 import { Pth2tfjsError } from '../base/errors.js';
+import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
 import { withoutSecrets } from '../base/printable.js';
 import type { OnWarning } from '../base/warn.js';
-import { MAX_CHECKPOINT_BYTES } from '../checkpoint/container/limits.js';
 
 export interface LoadProgress {
   readonly phase: 'download' | 'convert' | 'build' | 'warm-up';

@@ -1,6 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../base/errors.js';
-import { MAX_CHECKPOINT_BYTES } from '../checkpoint/container/limits.js';
+import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { isHandler } from '../runtimes/tfjs/load.js';
 import { damaged } from '../runtimes/tfjs/loaded-model.js';

@@ -1,5 +1,5 @@
-import { MAX_CHECKPOINT_BYTES } from '../checkpoint/container/limits.js';
 import { Pth2tfjsError } from './errors.js';
+import { MAX_CHECKPOINT_BYTES } from './limits.js';
 
 /** What bytes are read into at first, where nobody says how many there will be. */
 const FIRST_BYTES = 2 ** 16;

@@ -1,8 +1,8 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import { checkUnpackedSize } from '../base/limits.js';
 import type { Checkpoint } from './container/container.js';
 import { type Crc32, crc32 } from './container/crc32.js';
 import { gunzip } from './container/gzip.js';
-import { checkUnpackedSize } from './container/limits.js';
 import { readZip } from './container/read-archive.js';
 import { readLegacy } from './container/read-legacy.js';
 import { readSafetensors } from './container/read-safetensors.js';

@@ -1,5 +1,5 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../base/errors.js';
-import { type JSONValue, parseStrictJSON } from '../checkpoint/container/strict-json.js';
+import { type JSONValue, parseStrictJSON } from '../base/strict-json.js';
 
 /**
  * Reads the names of classes: one a line; or JSON, as a list of names, as an object from index to name

@@ -2,8 +2,8 @@ import { toFloat32 } from '../checkpoint/tensor/float32.js';
 import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor/tensor.js';
 import { type OIHW, toHWIO } from '../numbers/layout.js';
 import { numel } from '../numbers/shape.js';
-import { allFinite, findFaults, type WeightFaults } from '../stored-model/weight-faults.js';
 import type { Conv2d } from './value.js';
+import { allFinite, findFaults, type WeightFaults } from './weight-faults.js';
 
 /** What a target stores, and how each stored tensor comes of the state dict. */
 

@@ -1,8 +1,8 @@
 import type { io } from '@tensorflow/tfjs-core';
+import { isKernel } from '../network/weight-faults.js';
 import { findShards } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from './artifacts.js';
 import { storedBytes } from './stored-bytes.js';
-import { isKernel } from './weight-faults.js';
 
 /** A weight file of the right size that does not hold what TensorFlow.js will read. */
 export interface SpoiltShard {

@@ -17,7 +17,7 @@ import {
   weightLinks,
 } from '../network/invert.js';
 import { stateDictEntries } from '../network/keys.js';
-
+import { faultWarnings, findFaults } from '../network/weight-faults.js';
 import { NETWORK } from '../networks/index.js';
 import type { Match } from '../networks/match.js';
 import { isGraph, readProvenance } from '../runtimes/tfjs/load.js';
@@ -26,7 +26,6 @@ import type { NamedBytes } from './artifacts.js';
 import { type EditableModel, openModel } from './editable-model.js';
 import type { Provenance, TrainingRecord } from './provenance.js';
 import { isFolded, readOptions } from './read-options.js';
-import { faultWarnings, findFaults } from './weight-faults.js';
 
 /** A trainable model, taken out of its files. */
 export interface TrainableModel {

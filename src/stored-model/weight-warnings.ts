@@ -1,11 +1,11 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate } from '../base/bytes.js';
+import { faultWarnings, findFaults, type WeightFaults } from '../network/weight-faults.js';
 import { checkWeights, readFiles } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from './artifacts.js';
 import { readWeight } from './editable-model.js';
 import { COPY_AGAIN, describeSpoilt, findSpoiltShards, weightsIn } from './spoilt-shards.js';
 import { storedBytes } from './stored-bytes.js';
-import { faultWarnings, findFaults, type WeightFaults } from './weight-faults.js';
 
 /**
  * What a user should know of a model's weights, one sentence each: files that are zeros alone or big-endian,

@@ -30,13 +30,13 @@ import {
 } from '../network/invert.js';
 import { MappingError } from '../network/mapping-error.js';
 import type { StoredTensor } from '../network/plan.js';
+import { faultWarnings, findFaults } from '../network/weight-faults.js';
 import { NETWORK } from '../networks/index.js';
 import { matchStateDict } from '../networks/match.js';
 import { toHWIO } from '../numbers/layout.js';
 import { type NamedBytes, toArtifacts } from '../stored-model/artifacts.js';
 import { describeTrained } from '../stored-model/provenance.js';
 import { linksOf, packBatches, type TrainableModel } from '../stored-model/trainable-model.js';
-import { faultWarnings, findFaults } from '../stored-model/weight-faults.js';
 import { followPyTorch } from './batch-norm.js';
 import { registerConvGradients } from './conv-gradient.js';
 import { checkGradientKernels } from './gradient-kernels.js';

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
-import { checkUnpackedSize } from './limits.js';
+import { checkUnpackedSize } from '../../base/limits.js';
 
 /** Smallest gzip member: a 10-byte header, an empty block, an 8-byte trailer (RFC 1952). */
 const MIN_GZIP_BYTES = 20;

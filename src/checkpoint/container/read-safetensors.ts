@@ -1,9 +1,9 @@
 import { Pth2tfjsError } from '../../base/errors.js';
+import { type JSONValue, parseStrictJSON } from '../../base/strict-json.js';
 import { rowMajorStrides } from '../tensor/dense-tensor.js';
 import { type DType, itemSize } from '../tensor/dtype.js';
 import { TensorStorage, TensorView, validateView } from '../tensor/tensor.js';
 import type { Checkpoint } from './container.js';
-import { type JSONValue, parseStrictJSON } from './strict-json.js';
 
 /**
  * safetensors: the length of the header (uint64, little-endian), the header (a JSON object from names to

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
-import { checkUnpackedSize } from './limits.js';
+import { checkUnpackedSize } from '../../base/limits.js';
 
 /**
  * The directory of a zip archive, read and checked before any entry is. jszip has its own, but it

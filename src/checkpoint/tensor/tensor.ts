@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../../base/errors.js';
+import { checkUnfoldedSize } from '../../base/limits.js';
 import { numel } from '../../numbers/shape.js';
-import { checkUnfoldedSize } from '../container/limits.js';
 import { type DType, itemSize } from './dtype.js';
 
 /**

@@ -1,8 +1,8 @@
 import { counted } from '../../base/plural.js';
 import { toFloat32 } from '../../checkpoint/tensor/float32.js';
 import { batchNormWith } from '../../network/plan.js';
+import { isKernel } from '../../network/weight-faults.js';
 import { type EditableModel, withWeights } from '../../stored-model/editable-model.js';
-import { isKernel } from '../../stored-model/weight-faults.js';
 import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom, TF32 } from '../rounding.js';

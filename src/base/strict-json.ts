@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../../base/errors.js';
+import { Pth2tfjsError } from './errors.js';
 
 /**
  * A value in a JSON text. Objects are Maps in the order of the text, so that no key means anything to

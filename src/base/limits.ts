@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../../base/errors.js';
+import { Pth2tfjsError } from './errors.js';
 
 /** The most bytes a checkpoint may have or unpack to: twenty times the official file. */
 export const MAX_CHECKPOINT_BYTES = 2 ** 30;
