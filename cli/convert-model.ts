@@ -1,7 +1,7 @@
 import type { Conversion, ConvertOptions } from '../src/convert.js';
 import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
-import type { ConvertArguments } from './commands/convert.js';
+import type { ConvertArguments } from './commands/convert-options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
 import { checkHubHash, inFile, printNotes, printWarnings, readInput, usageError } from './input.js';

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { reportToGitHub, workflowCommand } from '../cli/github.js';
-import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
+import type { Verification } from '../src/verify/verification.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { CAUSE, HOSTILE, NO_CAUSE, noise, verification } from './helpers/report-fixtures.js';
 

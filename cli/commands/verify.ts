@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs';
-import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backend.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
-import type { Verification } from '../../src/verify/index.js';
+import type { Verification } from '../../src/verify/verification.js';
 import { readGoldenFile } from '../golden-file.js';
 import { inFile, printWarnings, readInput, shownName, usageError } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';

@@ -1,4 +1,4 @@
-import type { Precision } from '../runtimes/tfjs/backends.js';
+import type { Precision } from '../runtimes/tfjs/backend.js';
 import type { Quantization } from '../targets/quantize.js';
 
 /** What an image's logits must satisfy. Every bound that is given must hold. */
