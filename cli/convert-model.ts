@@ -2,7 +2,7 @@ import type { Conversion } from '../src/convert.js';
 import { type ConvertOptions, checkConvertOptions } from '../src/convert-options.js';
 import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
-import type { ConvertArguments } from './commands/convert.js';
+import type { ConvertArguments } from './commands/convert-options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
 import { checkHubHash, inFile, printJSON, printNotes, printWarnings, readInput } from './input.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { SafetensorsConversion } from '../src/convert-safetensors.js';
 import type { Golden } from '../src/verify/golden.js';
-import type { ConvertArguments } from './commands/convert.js';
+import type { ConvertArguments } from './commands/convert-options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
 import {

@@ -1,8 +1,8 @@
 import { appendFile } from 'node:fs/promises';
 import { printable } from '../src/base/printable.js';
-import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
 import { failureSentence, luckySentences, verdict } from '../src/verify/report/words.js';
+import type { Verification } from '../src/verify/verification.js';
 import { asFlags } from './flags.js';
 
 type Level = 'error' | 'warning' | 'notice';

@@ -1,5 +1,5 @@
 import type { Golden } from '../src/verify/golden.js';
-import type { ConvertArguments } from './commands/convert.js';
+import type { ConvertArguments } from './commands/convert-options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { inFile, readInput, usageError } from './input.js';
 

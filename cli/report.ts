@@ -1,12 +1,12 @@
 import { extname } from 'node:path';
 import { printable } from '../src/base/printable.js';
-import type { Verification } from '../src/verify/index.js';
 import {
   formatReport,
   type ReportFormat,
   type ReportOptions,
   verdict,
 } from '../src/verify/report/index.js';
+import type { Verification } from '../src/verify/verification.js';
 import { EXIT } from './exit-codes.js';
 import { asFlags, withFlags } from './flags.js';
 import { reportToGitHub } from './github.js';

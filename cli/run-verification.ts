@@ -1,6 +1,6 @@
 import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { Golden } from '../src/verify/golden.js';
-import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/index.js';
+import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
 import { importPackage, packageVersion } from './import-package.js';
 import { nvidiaGPUs } from './nvidia.js';
 import { type StatusLine, statusLine } from './progress.js';

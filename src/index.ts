@@ -87,7 +87,7 @@ export {
   type Hardware,
   type ImportPackage,
   type Precision,
-} from './runtimes/tfjs/backends.js';
+} from './runtimes/tfjs/backend.js';
 export { type LayerVisitor, type LoadedModel, loadModel } from './runtimes/tfjs/load.js';
 export type { NamedBytes } from './stored-model/artifacts.js';
 export type {
@@ -107,13 +107,7 @@ export {
   type GoldenProvenance,
   readGolden,
 } from './verify/golden.js';
-export {
-  type BackendResult,
-  type Verification,
-  type VerifyOptions,
-  type VerifyProgress,
-  verifyModel,
-} from './verify/index.js';
+export { verifyModel } from './verify/index.js';
 export type { LayerComparison, LayerReport, Statistics } from './verify/layers.js';
 export { compareQuantizations, type QuantizationTrial } from './verify/quantizations.js';
 export {
@@ -125,3 +119,9 @@ export {
   verdict,
 } from './verify/report/index.js';
 export { DEFAULT_RTOL, type Tolerance, type ToleranceOptions } from './verify/tolerance.js';
+export type {
+  BackendResult,
+  Verification,
+  VerifyOptions,
+  VerifyProgress,
+} from './verify/verification.js';

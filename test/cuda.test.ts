@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BackendOptions } from '../src/runtimes/tfjs/backends.js';
+import type { BackendOptions } from '../src/runtimes/tfjs/backend.js';
 
 /**
  * What `cuda` tells and asks for where there is a GPU, with a package that claims one: tfjs-node's

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { asFlags } from '../cli/flags.js';
 import { reportToGitHub, workflowCommand } from '../cli/github.js';
-import type { Verification } from '../src/verify/index.js';
 import { formatReport } from '../src/verify/report/index.js';
+import type { Verification } from '../src/verify/verification.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { CAUSE, HOSTILE, NO_CAUSE, noise, verification } from './helpers/report-fixtures.js';
 

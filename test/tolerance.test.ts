@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { counted } from '../src/base/plural.js';
-import { type VerifyOptions, verifyModel } from '../src/verify/index.js';
+import { verifyModel } from '../src/verify/index.js';
 import {
   DEFAULT_RTOL,
   defaultRtol,
   rtolThatPasses,
   toleranceFor,
 } from '../src/verify/tolerance.js';
+import type { VerifyOptions } from '../src/verify/verification.js';
 import { drawSeed } from './helpers/seed.js';
 
 const seed = drawSeed('tolerance.test.ts');

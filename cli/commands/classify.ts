@@ -3,7 +3,7 @@ import type { GoogLeNet, Prediction } from '../../src/app/googlenet.js';
 import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
 import { printable } from '../../src/base/printable.js';
 import type { RawImage } from '../../src/image/preprocess.js';
-import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backend.js';
 import type { NamedBytes } from '../../src/stored-model/artifacts.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';

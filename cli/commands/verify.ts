@@ -1,9 +1,10 @@
 import type { CommandModule } from 'yargs';
-import { type BackendName, checkBackends } from '../../src/runtimes/tfjs/backends.js';
+import type { BackendName } from '../../src/runtimes/tfjs/backend.js';
+import { checkBackends } from '../../src/runtimes/tfjs/backend.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
-import type { Verification } from '../../src/verify/index.js';
 import { checkTolerance } from '../../src/verify/tolerance.js';
+import type { Verification } from '../../src/verify/verification.js';
 import { readGoldenFile } from '../golden-file.js';
 import { inFile, printWarnings, readInput, shownName } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';

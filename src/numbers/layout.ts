@@ -30,3 +30,35 @@ export function toOIHW(source: Float32Array, [out, into, height, width]: OIHW): 
   }
   return target;
 }
+
+/** Channels last to channels first; `[n, features]` stays. */
+export function toNCHW(values: Float32Array, shape: readonly number[]): Float32Array {
+  return permute(values, shape[0] as number, shape.slice(1, -1), shape.at(-1) as number, true);
+}
+
+/** Channels first `[n, c, …]` to channels last. */
+export function toNHWC(values: Float32Array, shape: readonly number[]): Float32Array {
+  return permute(values, shape[0] as number, shape.slice(2), shape[1] as number, false);
+}
+
+function permute(
+  values: Float32Array,
+  images: number,
+  spatial: readonly number[],
+  channels: number,
+  toFirst: boolean,
+): Float32Array {
+  const pixels = spatial.reduce((a, b) => a * b, 1);
+  const out = new Float32Array(values.length);
+  for (let image = 0; image < images; image++) {
+    const start = image * pixels * channels;
+    for (let c = 0; c < channels; c++) {
+      for (let p = 0; p < pixels; p++) {
+        const [first, last] = [start + c * pixels + p, start + p * channels + c];
+        if (toFirst) out[first] = values[last] as number;
+        else out[last] = values[first] as number;
+      }
+    }
+  }
+  return out;
+}

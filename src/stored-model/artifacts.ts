@@ -1,6 +1,7 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
 import { numel } from '../numbers/shape.js';
+import type { Constant } from '../targets/constant.js';
 import { type Quantization, quantize } from '../targets/quantize.js';
 import type { Provenance } from './provenance.js';
 
@@ -12,14 +13,6 @@ export interface NamedBytes {
 
 /** TensorFlow.js's convention; browsers cache files of this size. */
 const SHARD_BYTES = 4 * 1024 * 1024;
-
-/** A number or a list that a graph brings along, besides its weights. */
-export interface Constant {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly dtype: 'float32' | 'int32';
-  readonly values: readonly number[];
-}
 
 export interface ArtifactsInput {
   /** As `tf.loadLayersModel` or `tf.loadGraphModel` takes it. */

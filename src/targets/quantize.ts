@@ -1,7 +1,7 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
-import { toHalf } from '../checkpoint/tensor/from-float32.js';
+import { fromHalf, HALF_OVERFLOW, toHalf } from '../numbers/half.js';
 
 /**
  * TensorFlow.js's quantization of stored weights, which its loaders take back to float32 by themselves:
@@ -28,7 +28,7 @@ export interface Quantized {
  *   float16 those beyond 65504
  */
 export function quantize(name: string, values: Float32Array, dtype: Quantization): Quantized {
-  const limit = dtype === 'float16' ? MOST_FLOAT16 : Infinity;
+  const limit = dtype === 'float16' ? HALF_OVERFLOW : Infinity;
   const bad = firstBeyond(values, limit);
   if (bad !== undefined) {
     throw new Pth2tfjsError('unsupported', `${name} holds ${bad}, which ${dtype} cannot store`, {
@@ -91,23 +91,10 @@ function rangeOf(values: Float32Array, top: number): { scale: number; min: numbe
   return { scale, min: -zero * scale };
 }
 
-/** From here on, half precision rounds to infinity. */
-const MOST_FLOAT16 = 65520;
-
 function toFloat16(values: Float32Array): Quantized {
   const bytes = new Uint8Array(values.length * 2);
   const view = new DataView(bytes.buffer);
   const words = new Uint32Array(values.slice().buffer);
   for (let i = 0; i < words.length; i++) view.setUint16(i * 2, toHalf(words[i] as number), true);
   return { bytes, spec: { dtype: 'float16' } };
-}
-
-/** The number that half precision's sixteen bits stand for. */
-export function fromHalf(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >>> 10) & 0x1f;
-  const mantissa = half & 0x3ff;
-  if (exponent === 0) return sign * mantissa * 2 ** -24;
-  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + mantissa) * 2 ** (exponent - 25);
 }

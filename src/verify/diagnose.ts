@@ -34,10 +34,10 @@ import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
 import { type Graph, openGraph } from './graph.js';
-import type { BackendResult, VerifyOptions } from './index.js';
 import { Laboratory } from './laboratory.js';
 import { readOtherWeights, readWeights } from './read-weights.js';
 import { defaultRtol, rtolThatPasses } from './tolerance.js';
+import type { BackendResult, VerifyOptions } from './verification.js';
 
 /** A failed parity check, and what is known about it. */
 export interface Failure {

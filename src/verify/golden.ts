@@ -9,6 +9,7 @@ import {
 } from '../checkpoint/read-checkpoint.js';
 import { toFloat32 } from '../checkpoint/tensor/float32.js';
 import { checkUnfolded, TensorView } from '../checkpoint/tensor/tensor.js';
+import { toNHWC } from '../numbers/layout.js';
 
 /** Inputs, and the logits that PyTorch gave for them. */
 export interface Golden {
@@ -229,21 +230,12 @@ export function imageNHWC(
   { input, shape }: Pick<Golden, 'input' | 'shape'>,
   index: number,
 ): Float32Array {
-  const pixels = shape[2] * shape[3];
-  const start = index * 3 * pixels;
-  const out = new Float32Array(3 * pixels);
-  for (let channel = 0; channel < 3; channel++) {
-    for (let p = 0; p < pixels; p++) {
-      out[p * 3 + channel] = input[start + channel * pixels + p] as number;
-    }
-  }
-  return out;
+  const [, , height, width] = shape;
+  const size = 3 * height * width;
+  return toNHWC(input.subarray(index * size, (index + 1) * size), [1, 3, height, width]);
 }
 
 /** All images in the model's layout, NHWC `[images, height, width, 3]`. */
-export function batchNHWC(golden: Golden): Float32Array {
-  const images = Array.from({ length: golden.shape[0] }, (_, index) => imageNHWC(golden, index));
-  const batch = new Float32Array(golden.input.length);
-  for (const [index, image] of images.entries()) batch.set(image, index * image.length);
-  return batch;
+export function batchNHWC({ input, shape }: Golden): Float32Array {
+  return toNHWC(input, shape);
 }

@@ -3,6 +3,7 @@ import { inferenceGraph } from '../describe-model.js';
 import { type FoldBatchNorm, fillTensors } from '../network/plan.js';
 import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
+import { toNCHW } from '../numbers/layout.js';
 import { numel } from '../numbers/shape.js';
 import { type LayerVisitor, type LoadedModel, loadModel } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
@@ -18,7 +19,7 @@ import type { KerasModel } from '../targets/keras/graph.js';
 import { describeKeras } from '../targets/keras/lower.js';
 import { compareLogits, measureErrors } from './compare.js';
 import { batchNHWC, type Golden, imageNHWC } from './golden.js';
-import { type LayerReport, toNCHW } from './layers.js';
+import type { LayerReport } from './layers.js';
 
 /** What is done otherwise in a trial. */
 export interface Variation {

@@ -1,3 +1,4 @@
+import { toNCHW } from '../numbers/layout.js';
 import type { LoadedModel } from '../runtimes/tfjs/load.js';
 import { measureErrors } from './compare.js';
 import { type Activation, batchNHWC, type Golden } from './golden.js';
@@ -106,38 +107,6 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
       (size, axis) => axis < 2 || shape.slice(2).some((each) => each !== 1) || size !== 1,
     );
   return String(trim(a)) === String(trim(b));
-}
-
-/** Channels last to channels first; `[n, features]` stays. */
-export function toNCHW(values: Float32Array, shape: readonly number[]): Float32Array {
-  return permute(values, shape[0] as number, shape.slice(1, -1), shape.at(-1) as number, true);
-}
-
-/** Channels first `[n, c, …]` to channels last. */
-export function toNHWC(values: Float32Array, shape: readonly number[]): Float32Array {
-  return permute(values, shape[0] as number, shape.slice(2), shape[1] as number, false);
-}
-
-function permute(
-  values: Float32Array,
-  images: number,
-  spatial: readonly number[],
-  channels: number,
-  toFirst: boolean,
-): Float32Array {
-  const pixels = spatial.reduce((a, b) => a * b, 1);
-  const out = new Float32Array(values.length);
-  for (let image = 0; image < images; image++) {
-    const start = image * pixels * channels;
-    for (let c = 0; c < channels; c++) {
-      for (let p = 0; p < pixels; p++) {
-        const [first, last] = [start + c * pixels + p, start + p * channels + c];
-        if (toFirst) out[first] = values[last] as number;
-        else out[last] = values[first] as number;
-      }
-    }
-  }
-  return out;
 }
 
 /**

@@ -4,7 +4,8 @@ import type { ConvertOptions } from '../convert-options.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
-import { type Verification, type VerifyOptions, verifyModel } from './index.js';
+import { verifyModel } from './index.js';
+import type { Verification, VerifyOptions } from './verification.js';
 
 /** What storing the weights in one way costs and saves. */
 export interface QuantizationTrial {

@@ -1,3 +1,5 @@
+import { roundToHalf } from '../numbers/half.js';
+
 /** Rounds each value in a copy, as arithmetic of a lower precision would. */
 export type Round = (values: Float32Array) => Float32Array;
 
@@ -10,7 +12,7 @@ export interface Rounding {
 }
 
 /** IEEE half: 10 bits of mantissa, subnormal below 2^-14, infinite from 65520 on. */
-export const FLOAT16: Rounding = { name: 'float16', round: roundToFloat16, bits: 10 };
+export const FLOAT16: Rounding = { name: 'float16', round: roundToHalf, bits: 10 };
 
 /** float32 with 7 bits of mantissa. */
 export const BFLOAT16: Rounding = { name: 'bfloat16', round: toNearest(7), bits: 7 };
@@ -61,19 +63,5 @@ function toNearest(bits: number): Round {
   };
 }
 
-const SMALLEST_NORMAL = 2 ** -14;
 /** How far apart half's subnormal numbers are. */
 const HALF_STEP = 2 ** -24;
-/** Float32 numbers of this size are as far apart, so that adding it rounds to them. */
-const SUBNORMAL_RULER = 0.75;
-const roundTo10Bits = toNearest(10);
-
-function roundToFloat16(values: Float32Array): Float32Array {
-  return roundTo10Bits(values).map((rounded, i) => {
-    const value = values[i] as number;
-    if (Math.abs(value) < SMALLEST_NORMAL) {
-      return Math.fround(value + SUBNORMAL_RULER) - SUBNORMAL_RULER;
-    }
-    return Math.abs(rounded) > 65504 ? Math.sign(rounded) * Infinity : rounded;
-  });
-}

@@ -1,9 +1,9 @@
-import type { BackendInfo, BackendName, Precision } from '../../src/runtimes/tfjs/backends.js';
+import type { BackendInfo, BackendName, Precision } from '../../src/runtimes/tfjs/backend.js';
 import { compareLogits } from '../../src/verify/compare.js';
 import type { Diagnosis } from '../../src/verify/diagnosis.js';
-import type { BackendResult, Verification } from '../../src/verify/index.js';
 import type { LayerComparison, LayerReport } from '../../src/verify/layers.js';
 import { type ToleranceOptions, toleranceFor } from '../../src/verify/tolerance.js';
+import type { BackendResult, Verification } from '../../src/verify/verification.js';
 
 /** Text that a file may hold as a name, and that must mean nothing wherever it is shown. */
 export const HOSTILE =

@@ -13,7 +13,7 @@ import {
   variableGrads,
 } from '@tensorflow/tfjs-core';
 import { toFloat32 } from '../../src/checkpoint/tensor/float32.js';
-import { toOIHW } from '../../src/numbers/layout.js';
+import { toNHWC, toOIHW } from '../../src/numbers/layout.js';
 import { linksOf } from '../../src/stored-model/trainable-model.js';
 import {
   crossEntropy,
@@ -22,7 +22,6 @@ import {
   googlenetLoss,
   type TrainableGoogLeNet,
 } from '../../src/training/index.js';
-import { toNHWC } from '../../src/verify/layers.js';
 import type { Batch, Training, Values } from './training-record.js';
 
 /** The same training by this package, on TensorFlow.js's current backend. */

@@ -1,9 +1,9 @@
 import { DTYPES, STORAGE_TYPES } from '../tensor/dtype.js';
+import type { Budget } from './budget.js';
 import { DTypeConstant, OpaqueGlobal, OpaqueObject, StorageType } from './inert.js';
 import { decodeLatin1, rebuildFromNumpy } from './numpy.js';
 import type { Kind } from './opcodes.js';
 import {
-  type Budget,
   orderedDict,
   rebuildFromType,
   rebuildParameter,

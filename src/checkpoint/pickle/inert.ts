@@ -1,5 +1,5 @@
 import type { DType } from '../tensor/dtype.js';
-import type { Budget } from './rebuild.js';
+import type { Budget } from './budget.js';
 
 /** What stands for Python's objects: values that hold what the pickle said, and do nothing. */
 

@@ -7,17 +7,13 @@ import {
   TensorView,
   validateView,
 } from '../tensor/tensor.js';
+import type { Budget } from './budget.js';
 import { CallableGlobal, DTypeConstant, OrderedDict } from './inert.js';
 
 /**
  * What PyTorch's rebuild functions make of their arguments, as tensor views.
  * Sources: torch/_utils.py, torch/_tensor.py.
  */
-
-/** Work that one pickle may still cause; shared lists could otherwise multiply it without bound. */
-export interface Budget {
-  entries: number;
-}
 
 function corrupt(message: string): never {
   throw new Pth2tfjsError('corrupt', message);

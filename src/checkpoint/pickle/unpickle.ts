@@ -1,11 +1,11 @@
 import { BufferReader, Parser } from 'pickleparser';
 import { isPth2tfjsError, Pth2tfjsError } from '../../base/errors.js';
 import type { TensorStorage } from '../tensor/tensor.js';
+import type { Budget } from './budget.js';
 import type { NamedGlobal } from './danger.js';
 import { ALLOWED_GLOBALS } from './globals.js';
 import { CallableGlobal, OpaqueGlobal, OpaqueObject, opaqueName } from './inert.js';
 import { MAX_OPCODES } from './pickle-cursor.js';
-import type { Budget } from './rebuild.js';
 import { StorageTable } from './storage-table.js';
 import { type VerifiedPickle, verifyPickle } from './verify-pickle.js';
 

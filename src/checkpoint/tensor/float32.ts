@@ -1,12 +1,13 @@
 import { HOST_IS_LITTLE_ENDIAN } from '../../base/bytes.js';
 import { Pth2tfjsError } from '../../base/errors.js';
+import { fromHalf } from '../../numbers/half.js';
 import { numel as sizeOf } from '../../numbers/shape.js';
 import { type DType, itemSize } from './dtype.js';
 import { contiguousBytes, MAX_TENSOR_BYTES, type Quantizer, type TensorView } from './tensor.js';
 
 type Read = (view: DataView, at: number) => number;
 
-/** A minifloat: sign, `exponent` bits with a bias, `mantissa` bits; `special` names what is no number. */
+/** A minifloat of eight bits: sign, `exponent` bits with a bias, `mantissa` bits; `special` names what is no number. */
 interface Minifloat {
   readonly exponent: number;
   readonly mantissa: number;
@@ -15,7 +16,7 @@ interface Minifloat {
   readonly special: 'ieee' | 'fn' | 'fnuz';
 }
 
-/** Every value of a format of at most 16 bits, by its bit pattern. */
+/** Every value of a format of eight bits, by its bit pattern. */
 function decodeTable({ exponent, mantissa, bias, special }: Minifloat): Float32Array {
   const bits = 1 + exponent + mantissa;
   const top = 2 ** exponent - 1;
@@ -32,7 +33,6 @@ function decodeTable({ exponent, mantissa, bias, special }: Minifloat): Float32A
 }
 
 const MINIFLOATS: Partial<Record<DType, Minifloat>> = {
-  float16: { exponent: 5, mantissa: 10, bias: 15, special: 'ieee' },
   float8_e5m2: { exponent: 5, mantissa: 2, bias: 15, special: 'ieee' },
   float8_e4m3fn: { exponent: 4, mantissa: 3, bias: 7, special: 'fn' },
   float8_e5m2fnuz: { exponent: 5, mantissa: 2, bias: 16, special: 'fnuz' },
@@ -51,6 +51,7 @@ function tableFor(dtype: DType, format: Minifloat): Float32Array {
 const READERS: Partial<Record<DType, Read>> = {
   float64: (view, at) => view.getFloat64(at, true),
   float32: (view, at) => view.getFloat32(at, true),
+  float16: (view, at) => fromHalf(view.getUint16(at, true)),
   int64: (view, at) => roundInteger(view.getBigInt64(at, true)),
   uint64: (view, at) => roundInteger(view.getBigUint64(at, true)),
   int32: (view, at) => view.getInt32(at, true),
@@ -125,12 +126,8 @@ function widenBfloat16(bytes: Uint8Array, numel: number): Float32Array {
 }
 
 function lookUp(bytes: Uint8Array, numel: number, table: Float32Array): Float32Array {
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const wide = table.length > 256;
   const values = new Float32Array(numel);
-  for (let i = 0; i < numel; i++) {
-    values[i] = table[wide ? data.getUint16(i * 2, true) : data.getUint8(i)] as number;
-  }
+  for (let i = 0; i < numel; i++) values[i] = table[bytes[i] as number] as number;
   return values;
 }
 

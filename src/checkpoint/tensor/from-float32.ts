@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
+import { toHalf } from '../../numbers/half.js';
 import type { DType } from './dtype.js';
 
 /** The types that float32 numbers are written in. */
@@ -23,29 +24,6 @@ function rounded(words: Uint32Array, round: (word: number) => number): Uint16Arr
   const out = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) out[i] = round(words[i] as number);
   return out;
-}
-
-/** A float32's bits as those of the nearest half, half to even. */
-export function toHalf(word: number): number {
-  const sign = (word >>> 16) & 0x8000;
-  const exponent = ((word >>> 23) & 0xff) - 127;
-  if (exponent === 128) return sign | 0x7c00 | ((word & 0x7fffff) === 0 ? 0 : 0x200);
-  if (exponent >= -14) return sign | Math.min(0x7c00, normalHalf(word & 0x7fffffff));
-  // Subnormal halves lose a bit for each step below the least normal exponent.
-  const dropped = -1 - exponent;
-  if (dropped > 24) return sign;
-  const mantissa = (word & 0x7fffff) | 0x800000;
-  const kept = mantissa >>> dropped;
-  const rest = mantissa - kept * 2 ** dropped;
-  const half = 2 ** (dropped - 1);
-  const up = rest > half || (rest === half && kept % 2 === 1) ? 1 : 0;
-  return sign | (kept + up);
-}
-
-/** Where no bits are lost but the lowest 13; a carry counts one exponent, as it should. */
-function normalHalf(magnitude: number): number {
-  const odd = (magnitude >>> 13) & 1;
-  return (magnitude - (112 << 23) + 0xfff + odd) >>> 13;
 }
 
 function toBfloat16(word: number): number {

@@ -2,7 +2,7 @@ import { Pth2tfjsError } from '../../base/errors.js';
 import type { StoredTensor } from '../../network/plan.js';
 import type { Graph as NetworkGraph } from '../../network/trace.js';
 import type { Affine, Value } from '../../network/value.js';
-import type { Constant } from '../../stored-model/artifacts.js';
+import type { Constant } from '../constant.js';
 import type { KerasLayer, LayerConfig } from '../keras/graph.js';
 import { describeKeras } from '../keras/lower.js';
 

@@ -1,6 +1,6 @@
 import type { Cause } from '../diagnosis.js';
-import type { BackendResult } from '../index.js';
 import { DEFAULT_RTOL, rtolThatPasses } from '../tolerance.js';
+import type { BackendResult } from '../verification.js';
 import type { Lineup } from './suspect.js';
 
 /** The model as it is, on the backend that is known to compute in plain float32. */

@@ -1,8 +1,8 @@
 import { type LoadedModel, loadModel } from '../../runtimes/tfjs/load.js';
 import { imageNHWC } from '../golden.js';
 import type { Graph } from '../graph.js';
-import type { BackendResult } from '../index.js';
 import type { Laboratory } from '../laboratory.js';
+import type { BackendResult } from '../verification.js';
 import { asItIs } from './backend.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 

@@ -1,7 +1,7 @@
 import { NETWORK } from '../../networks/index.js';
+import { toNCHW, toNHWC } from '../../numbers/layout.js';
 import { batchNHWC, type Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
-import { toNCHW, toNHWC } from '../layers.js';
 import { planesOf } from '../local/planes.js';
 import { TRANSFORM_INPUT } from '../structure.js';
 import { pairStory } from './images/colours.js';

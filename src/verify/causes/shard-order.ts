@@ -1,7 +1,7 @@
+import { fromHalf } from '../../numbers/half.js';
 import { findShards } from '../../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { type Stretch, stretchesOf } from '../../stored-model/spoilt-shards.js';
-import { fromHalf } from '../../targets/quantize.js';
 
 /**
  * Which order of the weight files looks most like a network's, where it is another than theirs: a tensor's

@@ -1,3 +1,4 @@
+import { toNHWC } from '../../numbers/layout.js';
 import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import {
   type EditableModel,
@@ -5,7 +6,6 @@ import {
   withWeights,
 } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
-import { toNHWC } from '../layers.js';
 import { LayerCases } from '../local/layer-case.js';
 import { colourRanges } from './images/recipes.js';
 import { explainConv, explainUnknownInput } from './one-layer/explain-conv.js';

@@ -1,7 +1,7 @@
+import { toNHWC } from '../../numbers/layout.js';
 import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import type { Activation } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
-import { toNHWC } from '../layers.js';
 import { CONVERT_AGAIN, type Finding, type Lineup } from './suspect.js';
 
 /**

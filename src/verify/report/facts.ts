@@ -1,7 +1,7 @@
 import type { Comparison, ImageComparison } from '../compare.js';
-import type { BackendResult, Verification } from '../index.js';
 import type { LayerComparison, LayerReport } from '../layers.js';
 import { defaultRtol } from '../tolerance.js';
+import type { BackendResult, Verification } from '../verification.js';
 
 /** A backend's result whose golden file holds activations. */
 export type LayeredResult = BackendResult & { readonly layers: LayerReport };

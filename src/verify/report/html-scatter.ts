@@ -1,4 +1,4 @@
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { colour, px } from './html-marks.js';
 import { type Markup, markup } from './html-text.js';
 import { exponent } from './words.js';

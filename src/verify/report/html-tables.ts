@@ -1,4 +1,4 @@
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { agreement, chooseImages, type LayeredResult, layerRows } from './facts.js';
 import { type Markup, markup } from './html-text.js';
 import { exponent, top1Words } from './words.js';

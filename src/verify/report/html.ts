@@ -1,7 +1,7 @@
 import { option } from '../../base/option.js';
 import type { Comparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { firstJump, type LayeredResult, layeredResults, smallestPassing } from './facts.js';
 import { layerChart } from './html-layers.js';
 import { logitCharts } from './html-scatter.js';

@@ -1,5 +1,5 @@
 import { withPrintableText } from '../../base/printable.js';
-import type { Verification } from '../index.js';
+import type { Verification } from '../verification.js';
 import { formatHTML } from './html.js';
 import { formatJSON } from './json.js';
 import { formatJUnit } from './junit.js';

@@ -1,6 +1,6 @@
 import type { Comparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { verdict } from './words.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { ImageComparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { escapeMarkup } from './escape.js';
 import { agreement, firstJump, type LayeredResult, layeredResults, layerOutcome } from './facts.js';
 import {

@@ -1,5 +1,5 @@
 import type { Diagnosis } from '../diagnosis.js';
-import type { BackendResult, Verification } from '../index.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { escapeMarkdown as text } from './escape.js';
 import { agreement, chooseImages, type LayerRow, layeredResults, layerRows } from './facts.js';
 import {

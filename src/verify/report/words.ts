@@ -3,9 +3,9 @@ import { counted } from '../../base/plural.js';
 import type { Provenance } from '../../stored-model/provenance.js';
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { Cause } from '../diagnosis.js';
-import type { BackendResult, Verification } from '../index.js';
 import type { Statistics } from '../layers.js';
 import type { Tolerance } from '../tolerance.js';
+import type { BackendResult, Verification } from '../verification.js';
 import { failedImages, firstJump, sameTop1, smallestPassing } from './facts.js';
 
 /** Longer lists of images are cut. */

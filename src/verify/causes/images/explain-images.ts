@@ -1,4 +1,4 @@
-import { toNCHW, toNHWC } from '../../layers.js';
+import { toNCHW, toNHWC } from '../../../numbers/layout.js';
 import { outputSize } from '../../local/convolve.js';
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import {

@@ -1,5 +1,5 @@
+import { toNHWC } from '../../../numbers/layout.js';
 import type { Laboratory } from '../../laboratory.js';
-import { toNHWC } from '../../layers.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
 import type { LayerCases } from '../../local/layer-case.js';
 import { auxiliaryOutputs } from '../outputs/auxiliary.js';

@@ -2,7 +2,7 @@ import type { StateDict } from '../../../checkpoint/tensor/tensor.js';
 import { trainingGraph } from '../../../describe-model.js';
 import type { Value } from '../../../network/value.js';
 import { NETWORK } from '../../../networks/index.js';
-import { toNCHW } from '../../layers.js';
+import { toNCHW } from '../../../numbers/layout.js';
 import { type Part, runPart } from '../../local/run-values.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';

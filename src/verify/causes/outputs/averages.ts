@@ -1,10 +1,10 @@
+import { logSoftmax, softmax } from '../../../numbers/logits.js';
 import { batchNHWC } from '../../golden.js';
 import type { Laboratory } from '../../laboratory.js';
 import { planesOf } from '../../local/planes.js';
 import { MOVES, type Move } from '../images/moves.js';
 import type { Finding, Lineup, Suspect } from '../suspect.js';
 import { explainOutputs } from './explain-outputs.js';
-import { logSoftmax, softmax } from './functions.js';
 import { mapRows, mapValues, type Rows, rowsOf, worstDistance } from './rows.js';
 
 /** Test-time augmentation where layers are recorded, which would else be asked why they do not give the logits. */

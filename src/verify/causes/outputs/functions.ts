@@ -1,3 +1,4 @@
+import { logSoftmax, softmax } from '../../../numbers/logits.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { fitScale, mapRows, mapValues, type Rows, rowAt } from './rows.js';
 
@@ -235,16 +236,6 @@ function mean(values: Float64Array): number {
 
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
-}
-
-export function softmax(row: Float64Array): Float64Array {
-  return logSoftmax(row).map(Math.exp);
-}
-
-export function logSoftmax(row: Float64Array): Float64Array {
-  const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
-  const sum = row.reduce((a, b) => a + Math.exp(b - largest), 0);
-  return row.map((value) => value - largest - Math.log(sum));
 }
 
 function overImages(logits: Rows): Rows {
