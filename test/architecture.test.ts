@@ -84,6 +84,8 @@ describe('rooms', () => {
   test.each([
     ['src/', 'cli/'],
     ['src/runtimes/', 'src/verify/'],
+    ['src/stored-model/', 'src/runtimes/'],
+    ['src/stored-model/', 'src/verify/'],
   ])('%s imports nothing from %s', (from, to) => {
     expect(importsAcross(from, to)).toEqual([]);
   });
