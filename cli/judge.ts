@@ -1,8 +1,8 @@
 import { Pth2tfjsError } from '../src/base/errors.js';
 import type { Conversion } from '../src/convert.js';
 import type { ConvertOptions } from '../src/convert-options.js';
-import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { ConvertedProvenance } from '../src/stored-model/provenance.js';
+import type { StoredModel } from '../src/stored-model/stored-model.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
@@ -54,7 +54,7 @@ export async function checkGolden(
 
 /** A model does not give PyTorch's logits. */
 export class Unlike extends Error {
-  constructor(readonly files: readonly NamedBytes[]) {
+  constructor(readonly model: StoredModel) {
     super("the model does not give PyTorch's logits");
   }
 }
@@ -65,9 +65,9 @@ export class Unlike extends Error {
  * @throws Unlike when it is not
  */
 export async function judge(folder: string, trial: Trial): Promise<Judgement> {
-  const files = await readModelDirectory(folder);
+  const stored = await readModelDirectory(folder);
   const { quantization } = trial.conversion.provenance;
-  const exact = quantization === undefined ? files : await inFloat32(trial);
+  const exact = quantization === undefined ? stored : await inFloat32(trial);
   const verification = await compare(exact, trial, { diagnose: false });
   if (!verification.passed) throw new Unlike(exact);
   const { trialOf } = await import('../src/verify/quantizations.js');
@@ -76,7 +76,7 @@ export async function judge(folder: string, trial: Trial): Promise<Judgement> {
   const written =
     quantization === undefined
       ? float32
-      : trialOf(quantization, files, await compare(files, trial, { diagnose: false }));
+      : trialOf(quantization, stored, await compare(stored, trial, { diagnose: false }));
   if (trial.options.trainable) return { bound, float32, written };
   return { bound, float32, written, trials: await tryAll(trial, [float32, written]) };
 }
@@ -91,10 +91,12 @@ export async function judgeStateDict(path: string, trial: Trial): Promise<Judgem
   const { convertCheckpoint } = await import('../src/convert.js');
   const [, imageSize] = input.shape;
   const { files } = await convertCheckpoint(bytes, { transformInput, imageSize, ...CRC32_OPTION });
-  const verification = await compare(files, trial, { diagnose: false });
-  if (!verification.passed) throw new Unlike(files);
+  const { openStoredModel } = await import('../src/stored-model/open.js');
+  const model = openStoredModel(files);
+  const verification = await compare(model, trial, { diagnose: false });
+  if (!verification.passed) throw new Unlike(model);
   const { trialOf } = await import('../src/verify/quantizations.js');
-  const float32 = trialOf('float32', files, verification);
+  const float32 = trialOf('float32', model, verification);
   const bound = verification.results[0]?.comparison.tolerance.rtol ?? NaN;
   return { bound, float32, written: float32 };
 }
@@ -110,28 +112,30 @@ async function tryAll(
   return compareQuantizations(checkpoint, golden, options, verify, measured);
 }
 
-async function inFloat32({ checkpoint, options }: Trial): Promise<readonly NamedBytes[]> {
+async function inFloat32({ checkpoint, options }: Trial): Promise<StoredModel> {
   const { convertCheckpoint } = await import('../src/convert.js');
-  return (await convertCheckpoint(checkpoint, { ...options, quantization: undefined })).files;
+  const { openStoredModel } = await import('../src/stored-model/open.js');
+  const { files } = await convertCheckpoint(checkpoint, { ...options, quantization: undefined });
+  return openStoredModel(files);
 }
 
 /** Without the layers, which take as long again: they only matter to whoever looks for a cause. */
 function compare(
-  files: readonly NamedBytes[],
+  model: StoredModel,
   { args, golden, status }: Trial,
   options: VerifyOptions,
 ): Promise<Verification> {
   const { allowOtherCheckpoint } = args;
   const logitsOnly = { ...golden, activations: new Map() };
-  return runVerification(files, logitsOnly, { allowOtherCheckpoint, ...options }, status);
+  return runVerification(model, logitsOnly, { allowOtherCheckpoint, ...options }, status);
 }
 
 /** Says why; this may take long, so nothing should wait on the disk for it. */
-export async function explain({ files }: Unlike, trial: Trial): Promise<Pth2tfjsError> {
+export async function explain({ model }: Unlike, trial: Trial): Promise<Pth2tfjsError> {
   const { args, golden, checkpoint, status } = trial;
   const { allowOtherCheckpoint, diagnose } = args;
   const options = { allowOtherCheckpoint, diagnose, checkpoint };
-  const verification = await runVerification(files, golden, options, status);
+  const verification = await runVerification(model, golden, options, status);
   const { verdict } = await import('../src/verify/report/index.js');
   const { contradictions } = await import('../src/verify/fits.js');
   const { cause, hints } = verification.diagnosis ?? {};

@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
-import { checkWeights } from '../src/runtimes/tfjs/load.js';
-import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/stored-model/model-json.js';
 import { besideURL, localNames, readURL } from '../src/stored-model/shard-paths.js';
+import type { StoredModel } from '../src/stored-model/stored-model.js';
 import { type ShardReader, withShards } from '../src/stored-model/with-shards.js';
 import { parseUrl } from './download.js';
 import { inFile, readInput, usageError } from './input.js';
@@ -17,8 +16,8 @@ const MODEL_JSON = 'model.json';
 
 /** What an argument that means a model leads to: a converted one, or a file that may be a checkpoint. */
 export type Opened =
-  | { readonly files: readonly NamedBytes[]; readonly source?: undefined }
-  | { readonly source: Source; readonly files?: undefined };
+  | { readonly model: StoredModel; readonly source?: undefined }
+  | { readonly source: Source; readonly model?: undefined };
 
 /**
  * Opens a model by its folder or its `model.json`, by path or URL, or else a checkpoint.
@@ -27,21 +26,21 @@ export type Opened =
 export async function openModelArgument(location: string, quiet: boolean): Promise<Opened> {
   if (isWebURL(location)) return openURL(location, quiet);
   const path = location === STDIN ? location : toPath(location);
-  if (await isFolder(path)) return { files: await readModelDirectory(path) };
+  if (await isFolder(path)) return { model: await readModelDirectory(path) };
   const source = await readInput(path, quiet, mostFor(path));
   if (source.name !== MODEL_JSON && !isModelJSON(source.bytes)) return { source };
   if (location === STDIN) {
     throw usageError('a model.json on stdin has no weight files beside it', 'pass its path');
   }
   const folder = dirname(path);
-  return { files: await openModelJSON(location, source.bytes, readerOf(folder)) };
+  return { model: await openModelJSON(location, source.bytes, readerOf(folder)) };
 }
 
 /**
  * Reads `model.json` and the weight files that it names back from a folder.
  * @throws Pth2tfjsError `model` when a file is missing or model.json makes no sense.
  */
-export async function readModelDirectory(directory: string): Promise<readonly NamedBytes[]> {
+export async function readModelDirectory(directory: string): Promise<StoredModel> {
   const place = join(directory, MODEL_JSON);
   const { bytes } = await readInput(place, true, MAX_MODEL_JSON_BYTES).catch(async (cause) => {
     throw await explain(directory, cause);
@@ -56,7 +55,7 @@ async function openURL(url: string, quiet: boolean): Promise<Opened> {
   if (file.name !== MODEL_JSON && !isModelJSON(file.bytes)) return { source: file };
   const readShard: ReadShard = async (path, most) =>
     (await readInput(besideURL(location, path), quiet, most)).bytes;
-  return { files: await openModelJSON(url, file.bytes, readShard) };
+  return { model: await openModelJSON(url, file.bytes, readShard) };
 }
 
 function mostFor(location: string): number | undefined {
@@ -67,11 +66,7 @@ type ReadShard = ShardReader['read'];
 
 /** @param name of the model, for what goes wrong */
 function openModelJSON(name: string, modelJSON: Uint8Array, read: ReadShard) {
-  return inFile(name, async () => {
-    const files = await withShards(modelJSON, { read });
-    await checkWeights(files);
-    return files;
-  });
+  return inFile(name, () => withShards(modelJSON, { read }));
 }
 
 function readerOf(folder: string): ReadShard {

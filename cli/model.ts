@@ -1,5 +1,5 @@
 import type { ConvertOptions } from '../src/convert-options.js';
-import type { NamedBytes } from '../src/stored-model/artifacts.js';
+import type { StoredModel } from '../src/stored-model/stored-model.js';
 import type { CheckpointArguments } from './commands/options.js';
 import { CRC32_OPTION } from './crc32.js';
 import { checkHubHash, inFile, usageError } from './input.js';
@@ -7,8 +7,8 @@ import { readLabels } from './labels.js';
 import type { Source } from './source.js';
 
 /** A model that is to be run, however it was given. */
-export interface ModelFiles {
-  readonly files: readonly NamedBytes[];
+export interface OpenedModel {
+  readonly model: StoredModel;
   /** The checkpoint itself, where it is at hand. */
   readonly checkpoint: Uint8Array | undefined;
   readonly warnings: readonly string[];
@@ -20,16 +20,16 @@ export interface ModelArguments extends CheckpointArguments {
 }
 
 /**
- * The model's files: read back from where they lie, or converted in memory from a checkpoint.
+ * The model: read back from where it lies, or converted in memory from a checkpoint.
  * @param known for a checkpoint, where the user does not say
  * @throws Pth2tfjsError `model` for a folder that is none; as `convertCheckpoint` does
  */
 export async function readModel(
   args: ModelArguments,
   known: Pick<ConvertOptions, 'imageSize' | 'golden'> = {},
-): Promise<ModelFiles> {
+): Promise<OpenedModel> {
   const { openModelArgument } = await import('./model-directory.js');
-  const { files, source } = await openModelArgument(args.model, args.quiet);
+  const { model, source } = await openModelArgument(args.model, args.quiet);
   if (source !== undefined) return convertInMemory(args, source, known);
   const options = [args.key, args.transformInput, args.imageSize];
   if (options.some((option) => option !== undefined)) {
@@ -38,16 +38,15 @@ export async function readModel(
     );
   }
   const { weightWarnings } = await import('../src/stored-model/weight-warnings.js');
-  const warnings = await inFile(args.model, async () => weightWarnings(files));
-  return { files, checkpoint: undefined, warnings };
+  return { model, checkpoint: undefined, warnings: weightWarnings(model) };
 }
 
 async function convertInMemory(
   args: ModelArguments,
   { name, bytes }: Source,
   known: Pick<ConvertOptions, 'imageSize' | 'golden'>,
-): Promise<ModelFiles> {
-  const { key, transformInput, model, checkHash, strict } = args;
+): Promise<OpenedModel> {
+  const { key, transformInput, checkHash, strict } = args;
   const { convertCheckpoint } = await import('../src/convert.js');
   const options = {
     sourceName: name,
@@ -59,9 +58,11 @@ async function convertInMemory(
     ...(await readLabels(undefined)),
     ...CRC32_OPTION,
   };
-  const { files, warnings, provenance } = await inFile(model, () =>
+  const { files, warnings, provenance } = await inFile(args.model, () =>
     convertCheckpoint(bytes, options),
   );
   const hashWarnings = checkHash ? checkHubHash(name, provenance.source.sha256) : [];
-  return { files, checkpoint: bytes, warnings: [...warnings, ...hashWarnings] };
+  const { openStoredModel } = await import('../src/stored-model/open.js');
+  const model = openStoredModel(files);
+  return { model, checkpoint: bytes, warnings: [...warnings, ...hashWarnings] };
 }

@@ -1,4 +1,4 @@
-import type { NamedBytes } from '../src/stored-model/artifacts.js';
+import type { StoredModel } from '../src/stored-model/stored-model.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
 import { importPackage, packageVersion } from './import-package.js';
@@ -10,7 +10,7 @@ import { type StatusLine, statusLine } from './progress.js';
  * @throws Pth2tfjsError as `verifyModel` does
  */
 export async function runVerification(
-  files: readonly NamedBytes[],
+  model: StoredModel,
   golden: Golden,
   options: VerifyOptions,
   status: StatusLine,
@@ -18,8 +18,8 @@ export async function runVerification(
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
-  const { verifyModel } = await import('../src/verify/index.js');
-  return verifyModel(files, golden, {
+  const { verifyStored } = await import('../src/verify/index.js');
+  return verifyStored(model, golden, {
     runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
     importPackage,
     packageVersion,

@@ -6,6 +6,8 @@ import { buildNetwork, describeTrainable, type TrainableOptions } from './descri
 import { toStateDict } from './network/invert.js';
 import { stateDictVersions } from './network/keys.js';
 import type { NamedBytes } from './stored-model/artifacts.js';
+import { openStoredModel } from './stored-model/open.js';
+import type { StoredModel } from './stored-model/stored-model.js';
 import { openTrainable, trainableWarnings } from './stored-model/trainable-model.js';
 
 export interface ExportOptions {
@@ -43,7 +45,12 @@ export function exportCheckpoint(
   files: readonly NamedBytes[],
   options: ExportOptions = {},
 ): Export {
-  const model = openTrainable(files, options);
+  return exportStored(openStoredModel(files), options);
+}
+
+/** The same of a model that is open. */
+export function exportStored(stored: StoredModel, options: ExportOptions = {}): Export {
+  const model = openTrainable(stored, options);
   const { dtype = model.dtype } = options;
   const root = buildNetwork(model.options);
   const { tensors } = describeTrainable(model.options);

@@ -97,6 +97,7 @@ describe('rooms', () => {
     ['src/network/', allBut('base', 'numbers', 'checkpoint', 'network')],
     ['src/networks/', allBut('base', 'checkpoint', 'image', 'network', 'networks')],
     ['src/targets/', allBut('base', 'numbers', 'network', 'targets')],
+    ['src/stored-model/', ['src/runtimes/', 'src/verify/', 'src/training/', 'src/app/']],
     ['src/runtimes/', ['src/verify/', 'src/training/', 'src/app/']],
     ['src/verify/', ['src/training/', 'src/app/']],
   ])('%s imports nothing from the rooms above it', (from, above) => {

@@ -13,12 +13,13 @@ import {
   openModel,
   withWeights,
 } from '../src/stored-model/editable-model.js';
+import { openStoredModel } from '../src/stored-model/open.js';
 import { everywhere } from '../src/verify/causes/everywhere.js';
 import { exchangedLayers } from '../src/verify/causes/exchanged.js';
 import { explainAll } from '../src/verify/causes/single-layers.js';
 import { joinExplanations } from '../src/verify/causes/stories.js';
 import { type Golden, readGolden } from '../src/verify/golden.js';
-import { verifyModel } from '../src/verify/index.js';
+import { verifyModel, verifyStored } from '../src/verify/index.js';
 import { Laboratory } from '../src/verify/laboratory.js';
 import { LayerCases } from '../src/verify/local/layer-case.js';
 import { BUNDLED, bundledStateDict, CHECKPOINT, convertBundled } from './helpers/bundled.js';
@@ -48,7 +49,7 @@ async function explain(name: string, withCheckpoint = true) {
   const { files } = await convertBundled(OPTIONS);
   const stateDict = await reading;
   const checkpoint = withCheckpoint ? ({ stateDict, branch3Kernel: 3 } as const) : null;
-  const lab = new Laboratory(files, await goldenOf(name), 5e-5, null, checkpoint);
+  const lab = new Laboratory(openStoredModel(files), await goldenOf(name), 5e-5, null, checkpoint);
   const explained = explainAll(lab, new LayerCases(lab));
   return explained.length === 0 ? null : joinExplanations(explained, withCheckpoint);
 }
@@ -325,7 +326,7 @@ describe.skipIf(python === undefined)('from the logits alone', SLOW, () => {
       const { files } = await convertBundled(OPTIONS);
       const checkpoint = { stateDict: await reading, branch3Kernel: 3 } as const;
       const backend = await prepareBackend('wasm');
-      const lab = new Laboratory(files, golden, 5e-5, null, checkpoint);
+      const lab = new Laboratory(openStoredModel(files), golden, 5e-5, null, checkpoint);
       const closing = new Set<string>();
       const before = await lab.error({}, Infinity);
       for (const suspect of [...everywhere(lab), ...exchangedLayers(lab)]) {
@@ -384,12 +385,12 @@ describe('a model that was changed after converting', () => {
     ],
   ])('%s: told from the checkpoint', SLOW, async (_, change, cause) => {
     const { files } = await convertBundled(OPTIONS);
-    const model = openModel(files);
+    const model = openModel(openStoredModel(files));
     const changed = [...model.weights].map(
       ([name, { data }]) => [name, change(name, data, model.weights)] as const,
     );
     const golden = await readGolden(readFileSync(new URL(LAYERED, import.meta.url)));
-    const { diagnosis } = await verifyModel(
+    const { diagnosis } = await verifyStored(
       closeModel(withWeights(model, new Map(changed))),
       { ...golden, activations: new Map() },
       { checkpoint: BUNDLED },

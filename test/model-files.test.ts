@@ -10,7 +10,7 @@ import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelArgument } from '../cli/model-directory.js';
 import { loadGoogLeNet, type Pth2tfjsError } from '../src/index.js';
-import { loadModel } from '../src/runtimes/tfjs/load.js';
+import { loadStored } from '../src/runtimes/tfjs/load.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { saveTiny, TINY_IMAGE, type TinyModel, tinyJSON } from './helpers/tiny-model.js';
 
@@ -63,8 +63,8 @@ async function stockLogits(handler: tf.io.IOHandler | string): Promise<Float32Ar
 }
 
 async function logitsOf(location: string): Promise<Float32Array> {
-  const { files } = await openModelArgument(location, true);
-  const model = await loadModel(files ?? []);
+  const opened = await openModelArgument(location, true);
+  const model = await loadStored(opened.model ?? expect.fail('a checkpoint'));
   const values = await model.predict(TINY_IMAGE);
   model.dispose();
   return values;
@@ -200,8 +200,8 @@ describe('what stock TensorFlow.js loads from a server', () => {
     expect(Object.keys(tf.io.decodeWeights(data.buffer, weights))).toHaveLength(5);
     const weightsManifest = [{ paths: ['a.bin'], weights }];
     const folder = place('typed', { 'model.json': json([], { weightsManifest }), 'a.bin': data });
-    const { files } = await openModelArgument(folder, true);
-    expect(files?.[1]?.bytes).toHaveLength(415);
+    const { model } = await openModelArgument(folder, true);
+    expect(model?.shards[0]?.bytes).toHaveLength(415);
     place('typed', { 'a.bin': data.subarray(1) });
     const { message } = await failureOf(() => openModelArgument(folder, true));
     expect(message).toMatch(/has 414 bytes of weights, where model\.json describes 415/);

@@ -10,8 +10,9 @@ import {
   type Provenance,
   verifyModel,
 } from '../src/index.js';
-import { loadModel, readProvenance } from '../src/runtimes/tfjs/load.js';
+import { loadModel } from '../src/runtimes/tfjs/load.js';
 import { inspectModel } from '../src/stored-model/inspect-model.js';
+import { openStoredModel } from '../src/stored-model/open.js';
 import { parseProvenance } from '../src/stored-model/parse-provenance.js';
 import { openTrainable } from '../src/stored-model/trainable-model.js';
 import { imageNHWC } from '../src/verify/golden.js';
@@ -116,7 +117,7 @@ describe.each(KINDS)('of %s', (_, options) => {
   let good: Provenance;
   beforeAll(async () => {
     const { files } = await convertBundled({ imageSize: 64, transformInput: false, ...options });
-    good = readProvenance(files) as Provenance;
+    good = openStoredModel(files).provenance as Provenance;
   });
 
   test('what convert writes is taken as it is', () => {
@@ -141,10 +142,13 @@ describe.each(KINDS)('of %s', (_, options) => {
     let taken = 0;
     for (const [where, value] of malformed(good)) {
       const files = modelOf(value);
-      const bad = await fails(where, () => readProvenance(files));
+      const bad = await fails(where, () => openStoredModel(files).provenance);
       if (bad) refused++;
       else taken++;
-      expect([where, await fails(where, () => inspectModel(files))]).toEqual([where, bad]);
+      expect([where, await fails(where, () => inspectModel(openStoredModel(files)))]).toEqual([
+        where,
+        bad,
+      ]);
       // Both only read it anew: what is refused is refused by all.
       if (bad && refused % 20 > 0) continue;
       const verified = await fails(where, async () => {
@@ -162,7 +166,7 @@ test.each([null, {}, { other: 'app' }])(
   'metadata of others is left alone: %j',
   async (userDefinedMetadata) => {
     const files = tinyFiles(tiny, { userDefinedMetadata });
-    expect(readProvenance(files)).toBeNull();
+    expect(openStoredModel(files).provenance).toBeNull();
     const verification = await verifyModel(files, golden, { backends: ['cpu'] });
     expect(verification.passed).toBe(true);
   },
@@ -249,7 +253,9 @@ describe('export', SLOW, () => {
       for (const junk of [undefined, null, -1, [null]]) {
         const bad = withJSON(replaced(json, place, junk));
         // All that export reads of it.
-        await fails(`${place.join('.')} is ${JSON.stringify(junk)}`, () => openTrainable(bad));
+        await fails(`${place.join('.')} is ${JSON.stringify(junk)}`, () =>
+          openTrainable(openStoredModel(bad)),
+        );
       }
     }
   });

@@ -94,10 +94,9 @@ describe('verify and classify read a model from', () => {
   ];
   for (const [name, location, quick] of places) {
     test(name, slowUnless(quick), async () => {
-      const { files, warnings } = await readModel(args(location()));
-      const { userDefinedMetadata } = JSON.parse(new TextDecoder().decode(files[0]?.bytes));
-      const { source } = userDefinedMetadata.pth2tfjs;
-      expect([SHA256]).toContain(source.origin?.sha256 ?? source.sha256);
+      const { model, warnings } = await readModel(args(location()));
+      const source = model.provenance?.source;
+      expect([SHA256]).toContain(source?.origin?.sha256 ?? source?.sha256);
       expect(warnings).toEqual([expect.stringMatching(/^transform_input is taken to be off/)]);
     });
   }
@@ -118,7 +117,8 @@ describe('the hash in a name', () => {
       code: 'hash-mismatch',
       message: expect.stringMatching(/^x-12345abc\.pth: .* starts with 12345abc, it is 6ca9c655/),
     });
-    expect((await readModel({ ...args(`${base}/other`), checkHash: false })).files).toHaveLength(8);
+    const { model } = await readModel({ ...args(`${base}/other`), checkHash: false });
+    expect(model.shards).toHaveLength(7);
   });
 
   test('is checked by inspect, too', SLOW, async () => {

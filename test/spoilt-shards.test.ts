@@ -14,6 +14,7 @@ import {
   toFloat32,
 } from '../src/index.js';
 import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
+import { openStoredModel, readStoredModel } from '../src/stored-model/open.js';
 import { weightWarnings } from '../src/stored-model/weight-warnings.js';
 import { likelyOrder } from '../src/verify/causes/shard-order.js';
 import { weightFiles } from '../src/verify/causes/weight-files.js';
@@ -88,7 +89,7 @@ describe('big-endian', () => {
     expect(cause?.cure).toMatch(AGAIN);
     expect(cause?.errorAfter).toBeLessThan(5e-5);
     // Nothing else is said, although many of its numbers are none.
-    expect(await weightWarnings(files)).toEqual([
+    expect(weightWarnings(openStoredModel(files))).toEqual([
       expect.stringMatching(/^the weight file group1-shard3of7\.bin holds big-endian .*; copy it/),
     ]);
   });
@@ -133,7 +134,7 @@ describe('zeros alone', () => {
       expect(cause?.summary).toMatch(/^the weight file group1-shard4of7\.bin holds zeros alone/);
       expect(cause?.cure).toMatch(AGAIN);
     }
-    expect(await weightWarnings(files)).toEqual([
+    expect(weightWarnings(openStoredModel(files))).toEqual([
       expect.stringMatching(
         /^the weight file group1-shard4of7\.bin holds zeros alone, .*; copy it/,
       ),
@@ -159,8 +160,9 @@ describe('zeros alone', () => {
     const { files } = await convertCheckpoint(checkpoint, SMALL);
     const { stop } = await prepareBackend('wasm');
     const stateDict = (await readCheckpoint(checkpoint)).value as StateDict;
-    const lab = new Laboratory(files, golden, 5e-5, null, { stateDict, branch3Kernel: 3 });
-    const [suspect, ...others] = weightFiles(files)(lab);
+    const model = openStoredModel(files);
+    const lab = new Laboratory(model, golden, 5e-5, null, { stateDict, branch3Kernel: 3 });
+    const [suspect, ...others] = weightFiles(model)(lab);
     expect(suspect).toMatchObject({ id: 'weight-file-zeros' });
     expect(others).toEqual([]);
     expect(await lab.error(suspect?.variation ?? {})).toBeGreaterThan(0.1);
@@ -185,8 +187,9 @@ describe("under each other's names", () => {
   test('nothing is said where they are right', async () => {
     for (const options of [{}, { quantization: 'uint8' }, { trainable: true }] as const) {
       const { files } = await convertBundled({ ...SMALL, ...options });
-      expect(likelyOrder(files)).toEqual(new Map());
-      expect(await weightWarnings(files)).toEqual([]);
+      const model = openStoredModel(files);
+      expect(likelyOrder(model)).toEqual(new Map());
+      expect(weightWarnings(model)).toEqual([]);
     }
   });
 
@@ -233,7 +236,7 @@ describe('another file', () => {
     await expect(verifyModel(files, golden)).rejects.toThrow(
       /weight file group1-shard2of7\.bin is/,
     );
-    await expect(weightWarnings(files)).rejects.toMatchObject(named);
+    await expect(readStoredModel(files)).rejects.toMatchObject(named);
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { io } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { concatenate } from '../src/base/bytes.js';
 import { denseTensor } from '../src/checkpoint/tensor/dense-tensor.js';
 import {
   type ConvertOptions,
@@ -16,7 +17,7 @@ import {
   toFloat32,
 } from '../src/index.js';
 import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
-import { readFiles } from '../src/runtimes/tfjs/load.js';
+import { openStoredModel } from '../src/stored-model/open.js';
 import { googlenet, loadTrainable } from '../src/training/index.js';
 import { bundledStateDict } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
@@ -294,11 +295,11 @@ function asFiles(files: readonly NamedBytes[]): File[] {
 
 /** As a handler of TensorFlow.js hands a model over. */
 function handler(files: readonly NamedBytes[]): io.IOHandler {
-  const { json, specs, data } = readFiles(files);
+  const { json, specs, shards } = openStoredModel(files);
   const artifacts = {
     modelTopology: json.modelTopology,
     weightSpecs: specs,
-    weightData: data.buffer,
+    weightData: concatenate(shards.map(({ bytes }) => bytes)).buffer,
   };
   return { load: async () => artifacts } as io.IOHandler;
 }

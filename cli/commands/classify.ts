@@ -4,7 +4,7 @@ import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
 import { printable } from '../../src/base/printable.js';
 import type { RawImage } from '../../src/image/preprocess.js';
 import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backend.js';
-import type { NamedBytes } from '../../src/stored-model/artifacts.js';
+import type { StoredModel } from '../../src/stored-model/stored-model.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
 import { importPackage, packageVersion } from '../import-package.js';
@@ -110,7 +110,7 @@ export const classifyCommand: CommandModule<object, Arguments> = {
 
 async function load(args: Arguments) {
   const { labels } = args.labels === undefined ? {} : await readLabels(args.labels);
-  const { files, warnings } = await readModel(args);
+  const { model, warnings } = await readModel(args);
   if (!args.quiet) printWarnings(warnings);
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
@@ -122,7 +122,7 @@ async function load(args: Arguments) {
     nvidiaGPUs,
   });
   try {
-    return { model: await build(args.model, files, labels), backend: info, warnings, stop };
+    return { model: await build(args.model, model, labels), backend: info, warnings, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -131,12 +131,12 @@ async function load(args: Arguments) {
 
 async function build(
   name: string,
-  files: readonly NamedBytes[],
+  model: StoredModel,
   labels: readonly string[] | undefined,
 ): Promise<GoogLeNet> {
   const { GoogLeNet } = await import('../../src/app/googlenet.js');
-  const { loadModel } = await import('../../src/runtimes/tfjs/load.js');
-  return inFile(name, async () => new GoogLeNet(await loadModel(files), labels));
+  const { loadStored } = await import('../../src/runtimes/tfjs/load.js');
+  return inFile(name, async () => new GoogLeNet(await loadStored(model), labels));
 }
 
 /** Batch by batch; an image that cannot be read does not keep the others from being classified. */

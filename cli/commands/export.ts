@@ -54,16 +54,16 @@ export const exportCommand: CommandModule<object, Arguments> = {
     const { checkFile, writeWhole } = await import('../write-file.js');
     await checkFile(file, { force });
     const { openModelArgument } = await import('../model-directory.js');
-    const { files } = await openModelArgument(model, args.quiet || args.json);
-    if (files === undefined) {
+    const { model: stored } = await openModelArgument(model, args.quiet || args.json);
+    if (stored === undefined) {
       throw usageError(
         `${shownName(model)} is a file, not the folder of a model`,
         'pass a folder that pth2tfjs convert --trainable wrote',
       );
     }
-    const { exportCheckpoint } = await import('../../src/export.js');
+    const { exportStored } = await import('../../src/export.js');
     const exported = await inFile(model, async () =>
-      exportCheckpoint(files, {
+      exportStored(stored, {
         format: args.legacy ? 'legacy' : 'zip',
         dtype,
         identityBatchNorm: args.identityBn,

@@ -2,9 +2,9 @@ import type { CommandModule } from 'yargs';
 import { counted, grouped } from '../../src/base/plural.js';
 import { printable } from '../../src/base/printable.js';
 import type { Inspection, NetworkSummary } from '../../src/inspect.js';
-import type { NamedBytes } from '../../src/stored-model/artifacts.js';
 import type { ModelInspection } from '../../src/stored-model/inspect-model.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
+import type { StoredModel } from '../../src/stored-model/stored-model.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { describeContainer } from '../describe-container.js';
 import { withFlags } from '../flags.js';
@@ -35,8 +35,8 @@ export const inspectCommand: CommandModule<object, Arguments> = {
       }) as never,
   handler: async (args) => {
     const { openModelArgument } = await import('../model-directory.js');
-    const { files, source } = await openModelArgument(args.checkpoint, args.json);
-    await (files === undefined ? inspectSource(args, source) : inspectFiles(args, files));
+    const { model, source } = await openModelArgument(args.checkpoint, args.json);
+    await (model === undefined ? inspectSource(args, source) : inspectStored(args, model));
   },
 };
 
@@ -53,14 +53,14 @@ async function inspectSource(args: Arguments, { name, bytes }: Source): Promise<
   print(args, inspection, () => format(shownName(checkpoint), inspection));
 }
 
-async function inspectFiles(args: Arguments, files: readonly NamedBytes[]): Promise<void> {
+async function inspectStored(args: Arguments, model: StoredModel): Promise<void> {
   if (args.key !== undefined || args.transformInput !== undefined) {
     throw usageError(
       '--key and --transform-input go with a checkpoint, not with a converted model',
     );
   }
   const { inspectModel } = await import('../../src/stored-model/inspect-model.js');
-  const inspection = await inFile(args.checkpoint, async () => inspectModel(files));
+  const inspection = await inFile(args.checkpoint, async () => inspectModel(model));
   print(args, inspection, () => formatModel(shownName(args.checkpoint), inspection));
 }
 

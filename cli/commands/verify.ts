@@ -7,7 +7,7 @@ import { checkTolerance } from '../../src/verify/tolerance.js';
 import type { Verification } from '../../src/verify/verification.js';
 import { readGoldenFile } from '../golden-file.js';
 import { inFile, printWarnings, readInput, shownName } from '../input.js';
-import { type ModelFiles, readModel } from '../model.js';
+import { type OpenedModel, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
@@ -23,17 +23,16 @@ export const verifyCommand: CommandModule<object, VerifyArguments> = {
     const targets = reportTargets(format, args.output, args.quiet);
     const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const golden = await readGoldenFile(args.golden, quiet);
-    const model = await readBoth({ ...args, quiet }, golden);
+    const opened = await readBoth({ ...args, quiet }, golden);
     const { contradictions } = await import('../../src/verify/fits.js');
-    const { readProvenance } = await import('../../src/runtimes/tfjs/load.js');
-    const provenance = readProvenance(model.files);
+    const { provenance } = opened.model;
     const warnings = [
-      ...model.warnings,
+      ...opened.warnings,
       ...contradictions(provenance, golden),
-      ...(await checkpointRemarks(model, provenance)),
+      ...(await checkpointRemarks(opened, provenance)),
     ];
     if (!quiet) printWarnings(warnings);
-    const verification = await run(args, backends, model, golden);
+    const verification = await run(args, backends, opened, golden);
     await deliver(verification, targets, { layers: args.layers, warnings });
   },
 };
@@ -43,19 +42,19 @@ function parseBackends(list: string): readonly BackendName[] {
 }
 
 /** The model, and the checkpoint that it was made of, where one is given. */
-async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFiles> {
+async function readBoth(args: VerifyArguments, golden: Golden): Promise<OpenedModel> {
   const imageSize = golden.shape[2];
   const { checkImageSize } = await import('../../src/describe-model.js');
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
-  const model = await readModel(args, { imageSize, golden });
-  if (model.checkpoint !== undefined || args.checkpoint === undefined) return model;
+  const opened = await readModel(args, { imageSize, golden });
+  if (opened.checkpoint !== undefined || args.checkpoint === undefined) return opened;
   const { bytes } = await readInput(args.checkpoint, args.quiet);
-  return { ...model, checkpoint: bytes };
+  return { ...opened, checkpoint: bytes };
 }
 
 /** Whoever passes a checkpoint would think that the model was compared with it. */
 async function checkpointRemarks(
-  { checkpoint }: ModelFiles,
+  { checkpoint }: OpenedModel,
   provenance: Provenance | null,
 ): Promise<string[]> {
   if (checkpoint === undefined) return [];
@@ -67,7 +66,7 @@ async function checkpointRemarks(
 async function run(
   args: VerifyArguments,
   backends: readonly BackendName[],
-  { files, checkpoint }: ModelFiles,
+  { model, checkpoint }: OpenedModel,
   golden: Golden,
 ): Promise<Verification> {
   const { rtol, atol, top1, requireGpu, tf32, diagnose, allowOtherCheckpoint } = args;
@@ -83,6 +82,6 @@ async function run(
     goldenName: shownName(args.golden),
   };
   return inFile(`${shownName(args.model)} and ${shownName(args.golden)}`, () =>
-    withStatus(args.quiet, (status) => runVerification(files, golden, options, status)),
+    withStatus(args.quiet, (status) => runVerification(model, golden, options, status)),
   );
 }

@@ -5,9 +5,9 @@ import type { ConvertOptions } from '../convert-options.js';
 import { checkLabels } from '../image/labels.js';
 import { preprocess } from '../image/preprocess.js';
 import { softmax, topK } from '../numbers/logits.js';
-import { isHandler, type LoadedModel, loadModel } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
+import { isHandler, type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
 import type { Provenance } from '../stored-model/provenance.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import { artifactWarnings, weightWarnings } from '../stored-model/weight-warnings.js';
 import { chooseBackend } from './choose-backend.js';
 import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
@@ -103,15 +103,15 @@ export async function loadGoogLeNet(
 
 /** The model, and what is wrong with its weights. */
 async function loadWithFaults(
-  source: readonly NamedBytes[] | io.IOHandler,
+  source: StoredModel | io.IOHandler,
 ): Promise<{ model: LoadedModel; faults: readonly string[] }> {
   if (!isHandler(source) || source.load === undefined) {
-    const model = await loadModel(source);
-    return { model, faults: isHandler(source) ? [] : await weightWarnings(source) };
+    const model = await loadStored(source);
+    return { model, faults: isHandler(source) ? [] : weightWarnings(source) };
   }
   const { load } = source;
   let artifacts: io.ModelArtifacts = {};
-  const model = await loadModel({
+  const model = await loadStored({
     load: async () => {
       artifacts = await load.call(source);
       return artifacts;

@@ -3,10 +3,11 @@ import { Pth2tfjsError } from '../base/errors.js';
 import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { isHandler } from '../runtimes/tfjs/load.js';
-import { damaged } from '../runtimes/tfjs/loaded-model.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
+import { damaged } from '../stored-model/damaged.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../stored-model/model-json.js';
+import { openStoredModel } from '../stored-model/open.js';
 import { besideURL, type Found, localNames, readURL } from '../stored-model/shard-paths.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import { withShards } from '../stored-model/with-shards.js';
 import {
   ByteCounter,
@@ -33,12 +34,12 @@ export type GoogLeNetSource =
   | BytesSource
   | io.IOHandler;
 
-/** The model's files, wherever they come from; an IOHandler is handed through. */
+/** The model, wherever it comes from; an IOHandler is handed through. */
 export async function resolveSource(
   source: GoogLeNetSource,
   fetching: Fetching,
   options: ConvertOptions,
-): Promise<readonly NamedBytes[] | io.IOHandler> {
+): Promise<StoredModel | io.IOHandler> {
   const counter = new ByteCounter(fetching);
   if (isHandler(source)) return source;
   if (isFiles(source)) return readPicked([...source], counter, options);
@@ -92,7 +93,7 @@ async function convert(bytes: Uint8Array, counter: ByteCounter, options: Convert
   const { convertCheckpoint } = await import('../convert.js');
   const { files, warnings } = await convertCheckpoint(bytes, options);
   for (const warning of warnings) counter.fetching.onWarning?.(warning);
-  return files;
+  return openStoredModel(files);
 }
 
 async function readBeside(modelJSON: string, path: string, counter: ByteCounter, most: number) {
@@ -112,7 +113,7 @@ async function readPicked(
   files: readonly File[],
   counter: ByteCounter,
   options: ConvertOptions,
-): Promise<readonly NamedBytes[]> {
+): Promise<StoredModel> {
   const modelJSON = pickModelJSON(files);
   const [only] = files;
   if (modelJSON === undefined && only !== undefined && files.length === 1) {

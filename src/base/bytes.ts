@@ -12,7 +12,23 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
   return out;
 }
 
-/** The same for numbers. */
+/** What lies from `start` to `end` of parts that follow each other, in memory of its own. */
+export function sliceOf(
+  parts: readonly Uint8Array[],
+  start: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(end - start);
+  let at = 0;
+  for (const part of parts) {
+    const [from, to] = [Math.max(start, at), Math.min(end, at + part.length)];
+    if (from < to) out.set(part.subarray(from - at, to - at), from - start);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Numbers one after the other. */
 export function concatenateFloats(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const bytes = parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   return new Float32Array(concatenate(bytes).buffer);

@@ -1,11 +1,10 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
-import { readFiles } from '../runtimes/tfjs/load.js';
-import { damaged } from '../runtimes/tfjs/loaded-model.js';
+import { HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
 import { dequantize, type Quantization } from '../targets/quantize.js';
-import type { NamedBytes } from './artifacts.js';
+import { damaged } from './damaged.js';
 import { isObject } from './model-json.js';
-import { storedBytes } from './stored-bytes.js';
+import { readTensors } from './stored-bytes.js';
+import { StoredModel } from './stored-model.js';
 
 /** A layer in the JSON of a Keras model, as far as it is edited here. */
 export interface LayerJSON {
@@ -44,11 +43,10 @@ interface ModelJSON {
 }
 
 /**
- * Takes the files of a layers model apart.
- * @throws Pth2tfjsError `model` when files are missing or short, or hold no layers
+ * Takes a layers model apart.
+ * @throws Pth2tfjsError `model` when it holds no layers
  */
-export function openModel(files: readonly NamedBytes[]): EditableModel {
-  const { json, specs, data } = readFiles(files);
+export function openModel({ json, specs, shards }: StoredModel): EditableModel {
   const rest = json as unknown as ModelJSON;
   const { layers } = rest.modelTopology.config ?? {};
   if (!Array.isArray(layers) || !layers.every(isLayer)) {
@@ -56,12 +54,10 @@ export function openModel(files: readonly NamedBytes[]): EditableModel {
   }
   const odd = specs.find(({ dtype }) => dtype !== 'float32');
   if (odd !== undefined) throw damaged(`holds ${odd.name} as ${odd.dtype}, not as float32`);
+  const parts = shards.map(({ bytes }) => bytes);
   const weights = new Map<string, Weight>();
-  let at = 0;
-  for (const spec of specs) {
-    const end = at + storedBytes(spec);
-    weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, data.slice(at, end)) });
-    at = end;
+  for (const [spec, bytes] of readTensors(specs, parts)) {
+    weights.set(spec.name, { shape: spec.shape, data: readWeight(spec, bytes) });
   }
   return { layers: structuredClone(layers), weights, rest };
 }
@@ -97,30 +93,33 @@ export function quantizationIn(
   return specs.find(({ quantization }) => quantization !== undefined)?.quantization?.dtype;
 }
 
-/** Puts a model together again, as `model.json` and one file of weights. */
-export function closeModel({ layers, weights, rest }: EditableModel): NamedBytes[] {
+/** Puts a model together again, with a file for each weight. */
+export function closeModel({ layers, weights, rest }: EditableModel): StoredModel {
   const { config } = rest.modelTopology;
-  const manifest = [
-    {
-      paths: ['weights.bin'],
-      weights: [...weights].map(([name, { shape }]) => ({ name, shape, dtype: 'float32' })),
-    },
-  ];
+  const manifest = [...weights].map(([name, { shape }]) => ({
+    paths: [name],
+    weights: [{ name, shape, dtype: 'float32' }],
+  }));
   const json = {
     ...rest,
-    modelTopology: { ...rest.modelTopology, config: { ...config, layers } },
+    modelTopology: { ...rest.modelTopology, config: { ...config, layers: asJSON(layers) } },
     weightsManifest: manifest,
   };
-  const bytes = concatenate(
-    [...weights.values()].map(
-      ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    ),
-  );
-  if (!HOST_IS_LITTLE_ENDIAN) swapWords(bytes);
-  return [
-    { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(json)) },
-    { name: 'weights.bin', bytes },
-  ];
+  const shards = [...weights].map(([name, { data }]) => ({ name, bytes: storeWeight(data) }));
+  return new StoredModel(json as unknown as io.ModelJSON, shards);
+}
+
+/** As a file would hold it, which has nothing that is undefined. */
+export function asJSON<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function storeWeight(data: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (HOST_IS_LITTLE_ENDIAN) return bytes;
+  const swapped = Uint8Array.from(bytes);
+  swapWords(swapped);
+  return swapped;
 }
 
 function swapWords(bytes: Uint8Array): void {

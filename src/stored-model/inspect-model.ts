@@ -1,7 +1,6 @@
-import { isGraph, readFiles, readProvenance } from '../runtimes/tfjs/load.js';
 import type { ModelFormat } from '../targets/formats.js';
-import type { NamedBytes } from './artifacts.js';
 import type { Provenance } from './provenance.js';
+import type { StoredModel } from './stored-model.js';
 
 /** What a model of TensorFlow.js holds. */
 export interface ModelInspection {
@@ -21,17 +20,17 @@ export interface ModelInspection {
 
 /**
  * Tells what a model holds, without running it.
- * @throws Pth2tfjsError `model` when files are missing or short, or make no sense
+ * @throws Pth2tfjsError `model` where what it says of its source makes no sense
  */
-export function inspectModel(files: readonly NamedBytes[]): ModelInspection {
-  const { specs } = readFiles(files);
+export function inspectModel(model: StoredModel): ModelInspection {
+  const { format, shards, bytes, specs, provenance } = model;
   return {
-    format: isGraph(files) ? 'graph' : 'layers',
-    files: files.length,
-    bytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    format,
+    files: 1 + shards.length,
+    bytes,
     tensors: specs.map(({ name, dtype, quantization, shape }) => {
       return { key: name, dtype: quantization?.dtype ?? dtype, shape };
     }),
-    provenance: readProvenance(files),
+    provenance,
   };
 }

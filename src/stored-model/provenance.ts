@@ -8,7 +8,6 @@ import { NETWORK, type Variant } from '../networks/index.js';
 import type { Match } from '../networks/match.js';
 import type { InputKind, ModelFormat } from '../targets/formats.js';
 import type { Quantization } from '../targets/quantize.js';
-import type { GoldenProvenance } from '../verify/golden.js';
 
 /** The file that a model was made of. */
 export interface SourceFile {
@@ -116,7 +115,7 @@ export function describeSource(
  */
 export function madeOf(
   source: Pick<SourceFile, 'sha256' | 'origin'> | null | undefined,
-  golden: GoldenProvenance | null | undefined,
+  golden: { readonly checkpointSha256: string | null } | null | undefined,
 ): boolean | undefined {
   const theirs = golden?.checkpointSha256;
   if (!source?.sha256 || !theirs) return undefined;

@@ -10,7 +10,7 @@ import type { ShapeOf } from '../network/network.js';
 import { keysOf, type StoredTensor } from '../network/plan.js';
 import type { Value } from '../network/value.js';
 import { NETWORK } from '../networks/index.js';
-import { damaged } from '../runtimes/tfjs/loaded-model.js';
+import { damaged } from './damaged.js';
 import type { EditableModel } from './editable-model.js';
 
 /** The network's options, as a written model's layers and the shapes of its weights tell them. */

@@ -1,5 +1,6 @@
+import type { io } from '@tensorflow/tfjs-core';
 import { isPth2tfjsError } from '../base/errors.js';
-import { damaged } from '../runtimes/tfjs/loaded-model.js';
+import { damaged } from './damaged.js';
 
 /**
  * Where a weight file of a model.json may lie, beside it: as it is written, as in TensorFlow.js for Node; then
@@ -12,6 +13,19 @@ export function localNames(path: unknown): readonly string[] {
   const names = [...new Set([path, bare, decoded(bare)])].map(withoutDots);
   if (names.every(isInside)) return names;
   throw damaged(`names the weight file '${path}', which does not lie in the model's folder`);
+}
+
+/**
+ * The weight files that a model.json names, as it writes them.
+ * @throws Pth2tfjsError `model` where one does not lie in the model's folder, or is named twice
+ */
+export function weightPaths({ weightsManifest }: io.ModelJSON): readonly string[] {
+  const paths = weightsManifest.flatMap((group) => group.paths);
+  for (const path of paths) localNames(path);
+  const seen = new Set<string>();
+  const twice = paths.find((path) => seen.size === seen.add(path).size);
+  if (twice !== undefined) throw damaged(`names the weight file ${twice} twice`);
+  return paths;
 }
 
 /** The same file's URL: a query of the model.json stays with it, as in TensorFlow.js. */

@@ -1,8 +1,8 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { isKernel } from '../network/weight-faults.js';
-import { findShards } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from './artifacts.js';
 import { storedBytes } from './stored-bytes.js';
+import type { StoredModel } from './stored-model.js';
 
 /** A weight file of the right size that does not hold what TensorFlow.js will read. */
 export interface SpoiltShard {
@@ -36,12 +36,16 @@ export function describeSpoilt({ kind, name }: SpoiltShard): string {
   return `the weight file ${name} ${WHAT[kind]}`;
 }
 
-/**
- * Looks for weight files that have the right size, and that no sound model has.
- * @throws Pth2tfjsError `model` when files are missing or make no sense
- */
-export function findSpoiltShards(files: readonly NamedBytes[]): SpoiltShard[] {
-  const { shards, specs } = findShards(files);
+const known = new WeakMap<StoredModel, readonly SpoiltShard[]>();
+
+/** The weight files that have the right size, and that no sound model has; looked for once. */
+export function findSpoiltShards(model: StoredModel): readonly SpoiltShard[] {
+  const found = known.get(model) ?? lookForSpoilt(model);
+  known.set(model, found);
+  return found;
+}
+
+function lookForSpoilt({ shards, specs }: StoredModel): SpoiltShard[] {
   return stretchesOf(shards, specs).flatMap((stretches, i) => {
     const { name, bytes } = shards[i] as NamedBytes;
     const kind = kindOf(bytes, stretches);
@@ -57,10 +61,9 @@ function kindOf(bytes: Uint8Array, stretches: readonly Stretch[]): SpoiltShard['
 
 /** The names of the tensors that lie in some of the weight files, with all or part of their numbers. */
 export function weightsIn(
-  files: readonly NamedBytes[],
+  { shards, specs }: StoredModel,
   names: ReadonlySet<string>,
 ): ReadonlySet<string> {
-  const { shards, specs } = findShards(files);
   const inside = stretchesOf(shards, specs).filter((_, i) => names.has(shards[i]?.name ?? ''));
   return new Set(inside.flat().map(({ spec }) => spec.name));
 }

@@ -8,7 +8,6 @@ import {
   describeTrainable,
   type TrainableOptions,
 } from '../describe-model.js';
-
 import {
   type BatchesTracked,
   batchesTracked,
@@ -20,12 +19,11 @@ import { stateDictEntries } from '../network/keys.js';
 import { faultWarnings, findFaults } from '../network/weight-faults.js';
 import { NETWORK } from '../networks/index.js';
 import type { Match } from '../networks/match.js';
-import { isGraph, readProvenance } from '../runtimes/tfjs/load.js';
-import { damaged } from '../runtimes/tfjs/loaded-model.js';
-import type { NamedBytes } from './artifacts.js';
+import { damaged } from './damaged.js';
 import { type EditableModel, openModel } from './editable-model.js';
 import type { Provenance, TrainingRecord } from './provenance.js';
 import { isFolded, readOptions } from './read-options.js';
+import type { StoredModel } from './stored-model.js';
 
 /** A trainable model, taken out of its files. */
 export interface TrainableModel {
@@ -83,18 +81,18 @@ export function packBatches(batches: BatchesTracked): TrainingRecord['batchesTra
 }
 
 /**
- * Takes a trainable model out of the files that `convert --trainable`, `TrainableGoogLeNet.toFiles` or
+ * Takes a trainable model out of what `convert --trainable`, `TrainableGoogLeNet.toFiles` or
  * TensorFlow.js's own `model.save` wrote.
  * @param identityBatchNorm give a model whose BatchNorm is folded one that changes nothing
- * @throws Pth2tfjsError `model` for files that are damaged or hold another network; `unsupported` for a
+ * @throws Pth2tfjsError `model` for one that is damaged or another network; `unsupported` for a
  *   folded model without `identityBatchNorm`, and for a graph
  */
 export function openTrainable(
-  files: readonly NamedBytes[],
+  stored: StoredModel,
   { identityBatchNorm = false }: { readonly identityBatchNorm?: boolean | undefined } = {},
 ): TrainableModel {
-  if (isGraph(files)) throw cannotGoBack('is a graph, which is frozen');
-  const model = openModel(files);
+  if (stored.format === 'graph') throw cannotGoBack('is a graph, which is frozen');
+  const model = openModel(stored);
   const folded = isFolded(model);
   if (folded && !identityBatchNorm) {
     throw cannotGoBack('has BatchNorm folded into its convolutions, which cannot be undone');
@@ -102,7 +100,7 @@ export function openTrainable(
   const options = readOptions(model, folded);
   const trainable = folded ? unfold(model, options) : model;
   checkWeights(trainable, options);
-  const provenance = readProvenance(files);
+  const { provenance } = stored;
   const read = (weight: string) => trainable.weights.get(weight)?.data as Float32Array;
   const batches = unpackBatches(provenance?.training, options);
   return { options, read, provenance, batches, dtype: dtypeOf(model, provenance) };

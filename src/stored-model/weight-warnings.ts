@@ -1,23 +1,20 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { concatenate } from '../base/bytes.js';
 import { faultWarnings, findFaults, type WeightFaults } from '../network/weight-faults.js';
-import { checkWeights, readFiles } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from './artifacts.js';
 import { readWeight } from './editable-model.js';
 import { COPY_AGAIN, describeSpoilt, findSpoiltShards, weightsIn } from './spoilt-shards.js';
-import { storedBytes } from './stored-bytes.js';
+import { readTensors, storedBytes } from './stored-bytes.js';
+import type { StoredModel } from './stored-model.js';
 
 /**
  * What a user should know of a model's weights, one sentence each: files that are zeros alone or big-endian,
  * and weights that are no numbers, infinite or zeros alone, by name.
- * @throws Pth2tfjsError `model` when files are missing, short or something else
  */
-export async function weightWarnings(files: readonly NamedBytes[]): Promise<string[]> {
-  await checkWeights(files);
-  const { specs, data } = readFiles(files);
-  const faults = findFaults(readAll(specs, data));
-  const spoilt = faults.allZero ? [] : findSpoiltShards(files);
-  const inside = weightsIn(files, new Set(spoilt.map(({ name }) => name)));
+export function weightWarnings(model: StoredModel): string[] {
+  const { specs, shards } = model;
+  const parts = shards.map(({ bytes }) => bytes);
+  const faults = findFaults(readFloats(specs, parts));
+  const spoilt = faults.allZero ? [] : findSpoiltShards(model);
+  const inside = weightsIn(model, new Set(spoilt.map(({ name }) => name)));
   return [
     ...spoilt.map((each) => `${describeSpoilt(each)}; ${COPY_AGAIN}`),
     // What a whole file is spoilt by needs no list of its tensors.
@@ -40,21 +37,18 @@ function without(faults: WeightFaults, names: ReadonlySet<string>): WeightFaults
 export function artifactWarnings({ weightSpecs = [], weightData }: io.ModelArtifacts): string[] {
   if (weightData === undefined) return [];
   const buffers = Array.isArray(weightData) ? weightData : [weightData];
-  const data = concatenate(buffers.map((buffer) => new Uint8Array(buffer)));
+  const parts = buffers.map((buffer) => new Uint8Array(buffer));
   const expected = weightSpecs.reduce((sum, spec) => sum + storedBytes(spec), 0);
   // Whatever else handlers may hold is for TensorFlow.js to judge.
-  if (expected !== data.length) return [];
-  return faultWarnings(findFaults(readAll(weightSpecs, data)));
+  if (expected !== parts.reduce((sum, { length }) => sum + length, 0)) return [];
+  return faultWarnings(findFaults(readFloats(weightSpecs, parts)));
 }
 
-function* readAll(
+function* readFloats(
   specs: readonly io.WeightsManifestEntry[],
-  data: Uint8Array<ArrayBuffer>,
+  parts: readonly Uint8Array[],
 ): Generator<[string, Float32Array]> {
-  let at = 0;
-  for (const spec of specs) {
-    const end = at + storedBytes(spec);
-    if (spec.dtype === 'float32') yield [spec.name, readWeight(spec, data.slice(at, end))];
-    at = end;
+  for (const [spec, bytes] of readTensors(specs, parts)) {
+    if (spec.dtype === 'float32') yield [spec.name, readWeight(spec, bytes)];
   }
 }

@@ -1,7 +1,9 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../base/errors.js';
-import { weightPaths } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from './artifacts.js';
 import { readModelJSON, specsOf, totalBytes } from './model-json.js';
+import { checkShards } from './open.js';
+import { weightPaths } from './shard-paths.js';
+import { StoredModel } from './stored-model.js';
 
 /** So much longer may a weight file be than model.json says, to be read and named for what it is. */
 const SLACK = 2 ** 20;
@@ -14,27 +16,29 @@ export interface ShardReader {
 }
 
 /**
- * A model.json, whatever its file is called, with the weight files that it names.
- * @throws Pth2tfjsError `model` for what is no model.json, or a weight file that is much longer than it says
+ * Opens a model by its model.json, whatever its file is called, and fetches the weight files that this names.
+ * @throws Pth2tfjsError `model` for what is no model.json, and for a weight file that is not the one it describes
  */
 export async function withShards(
   modelJSON: Uint8Array,
   { read, expect }: ShardReader,
-): Promise<readonly NamedBytes[]> {
+): Promise<StoredModel> {
   const json = await readModelJSON(modelJSON);
   const paths = weightPaths(json);
   const total = totalBytes(specsOf(json));
   expect?.(total);
-  const files: NamedBytes[] = [{ name: 'model.json', bytes: modelJSON }];
+  const shards: NamedBytes[] = [];
   let left = total;
   for (const name of paths) {
     const bytes = await read(name, left + SLACK).catch((error) => {
       throw isPth2tfjsError(error) && error.code === 'limit' ? tooLong(name, total, error) : error;
     });
     left = Math.max(0, left - bytes.length);
-    files.push({ name, bytes });
+    shards.push({ name, bytes });
   }
-  return files;
+  const model = new StoredModel(json, shards, modelJSON.length);
+  await checkShards(model);
+  return model;
 }
 
 function tooLong(name: string, total: number, cause: unknown): Pth2tfjsError {

@@ -3,6 +3,7 @@ import { type OnWarning, warnOnConsole } from '../base/warn.js';
 import { type TrainableOptions, traceImage, trainingGraph } from '../describe-model.js';
 import { type Branch3Kernel, googlenet as buildGoogLeNet, DROPOUT } from '../networks/googlenet.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
+import { openStoredModel } from '../stored-model/open.js';
 import { openTrainable, trainableWarnings } from '../stored-model/trainable-model.js';
 import { lowerToKeras } from '../targets/keras/lower.js';
 import { type BlockFactories, customBlocks } from './blocks.js';
@@ -85,7 +86,7 @@ export function loadTrainable(
   files: readonly NamedBytes[],
   { seed, onWarning = warnOnConsole }: LoadTrainableOptions = {},
 ): TrainableGoogLeNet {
-  const saved = openTrainable(files);
+  const saved = openTrainable(openStoredModel(files));
   for (const warning of trainableWarnings(saved)) onWarning(warning);
   const layers = new SymbolicGraph();
   const { outputs } = lowerToKeras(trainingGraph(saved.options), layers);

@@ -1,9 +1,8 @@
 import { option } from '../base/option.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
-import { isGraph } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
-import { madeOf, type Provenance } from '../stored-model/provenance.js';
+import { madeOf } from '../stored-model/provenance.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
@@ -41,11 +40,10 @@ import type { BackendResult, VerifyOptions } from './verification.js';
 
 /** A failed parity check, and what is known about it. */
 export interface Failure {
-  readonly files: readonly NamedBytes[];
+  readonly model: StoredModel;
   readonly golden: Golden;
   /** The backend's result to be explained. */
   readonly failing: BackendResult;
-  readonly provenance: Provenance | null;
   readonly options: VerifyOptions;
 }
 
@@ -89,9 +87,10 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   const known = nearTie(failing) ?? roundingAlone(failing);
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
   try {
-    const graph = isGraph(failure.files) ? openGraph(failure.files) : undefined;
+    const { model } = failure;
+    const graph = model.format === 'graph' ? openGraph(model) : undefined;
     if (graph === null) return { cause: null, attempts: [], hints: [GRAPH] };
-    return await search({ ...failure, files: graph?.layers ?? failure.files }, graph);
+    return await search(failure, graph);
   } catch (error) {
     // A model that nobody here wrote may be unlike anything expected; the verdict stands all the same.
     const reason = error instanceof Error ? error.message : String(error);
@@ -100,12 +99,12 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
 }
 
 async function search(failure: Failure, graph: Graph | undefined): Promise<Diagnosis> {
-  const { failing, options, golden } = failure;
+  const { model, failing, options, golden } = failure;
   const backend = await prepareBackend('wasm', options);
   const goal = Math.max(options.tolerance?.rtol ?? 0, defaultRtol('float32', failing.stored));
   try {
-    const checkpoint = await readWeights(options.checkpoint, failure.provenance);
-    const lab = new Laboratory(failure.files, golden, goal, failing.layers, checkpoint);
+    const checkpoint = await readWeights(options.checkpoint, model.provenance);
+    const lab = new Laboratory(graph?.layers ?? model, golden, goal, failing.layers, checkpoint);
     try {
       return await interrogate(lab, failure, graph);
     } finally {
@@ -118,14 +117,16 @@ async function search(failure: Failure, graph: Graph | undefined): Promise<Diagn
 
 async function interrogate(
   lab: Laboratory,
-  { files, failing, options, provenance }: Failure,
+  { model, failing, options }: Failure,
   graph: Graph | undefined,
 ): Promise<Diagnosis> {
+  const { provenance } = model;
   const attempts: Attempt[] = [];
   const before = worstError(failing);
   const first = graph === undefined ? asItIs(failing) : asGraph(failing, graph);
-  const whole = weightFiles(graph?.files ?? files);
-  const other = otherCheckpoint(await readOtherWeights(options.checkpoint, provenance), files);
+  const whole = weightFiles(model);
+  const passed = await readOtherWeights(options.checkpoint, provenance);
+  const other = otherCheckpoint(passed, graph?.layers ?? model);
   for (const lineup of [first, whole, other, ...LINEUPS]) {
     for (const suspect of lineup(lab)) {
       options.onProgress?.({

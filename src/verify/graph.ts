@@ -1,20 +1,20 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
+import { HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
 import { describeGraph, describeModel, type ModelOptions } from '../describe-model.js';
 import { anatomyOf } from '../network/expected.js';
 import type { StoredTensor } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
-import { readFiles } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
+import { asJSON } from '../stored-model/editable-model.js';
 import { shapesIn } from '../stored-model/read-options.js';
-import { storedBytes } from '../stored-model/stored-bytes.js';
+import { readTensors } from '../stored-model/stored-bytes.js';
+import { StoredModel } from '../stored-model/stored-model.js';
 import type { InputKind } from '../targets/formats.js';
 
 /** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {
-  readonly files: readonly NamedBytes[];
+  readonly model: StoredModel;
   /** GoogLeNet's layers with the graph's weights, for normalised images. */
-  readonly layers: readonly NamedBytes[];
+  readonly layers: StoredModel;
   /** Nodes and constants that are not as `convert` writes them. */
   readonly odd: readonly string[];
 }
@@ -27,17 +27,12 @@ interface Stored {
 /**
  * Makes a layers model of a graph model's weights.
  * @returns null where they are not called or not shaped as GoogLeNet's
- * @throws Pth2tfjsError `model` when files are missing or short
  */
-export function openGraph(files: readonly NamedBytes[]): Graph | null {
-  const { json, specs, data } = readFiles(files);
-  let at = 0;
+export function openGraph(model: StoredModel): Graph | null {
+  const { json, specs, shards } = model;
+  const parts = shards.map(({ bytes }) => bytes);
   const stored = new Map<string, Stored>();
-  for (const spec of specs) {
-    const end = at + storedBytes(spec);
-    stored.set(spec.name, { spec, bytes: data.subarray(at, end) });
-    at = end;
-  }
+  for (const [spec, bytes] of readTensors(specs, parts)) stored.set(spec.name, { spec, bytes });
   const found = readOptions(json, stored);
   if (found === null) return null;
   const { topology, tensors } = describeModel(found.options);
@@ -47,19 +42,18 @@ export function openGraph(files: readonly NamedBytes[]): Graph | null {
   });
   if (!own.every((each) => each !== undefined)) return null;
   const { signature: _, ...rest } = json;
-  const manifest = [{ paths: ['weights.bin'], weights: own.map(({ spec }) => spec) }];
-  const model = {
+  const layers = {
     ...rest,
     format: 'layers-model',
-    modelTopology: topology,
-    weightsManifest: manifest,
+    modelTopology: asJSON(topology),
+    weightsManifest: own.map(({ spec }) => ({ paths: [spec.name], weights: [spec] })),
   };
   return {
-    files,
-    layers: [
-      { name: 'model.json', bytes: new TextEncoder().encode(JSON.stringify(model)) },
-      { name: 'weights.bin', bytes: concatenate(own.map(({ bytes }) => bytes)) },
-    ],
+    model,
+    layers: new StoredModel(
+      layers,
+      own.map(({ spec, bytes }) => ({ name: spec.name, bytes })),
+    ),
     odd: oddNodes(json, stored, found),
   };
 }

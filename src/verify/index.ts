@@ -3,9 +3,11 @@ import { option } from '../base/option.js';
 import { VERSION } from '../base/version.js';
 import { type BackendInfo, type BackendName, checkBackends } from '../runtimes/tfjs/backend.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
-import { type LoadedModel, loadModel, readFiles, readProvenance } from '../runtimes/tfjs/load.js';
+import { type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { quantizationIn } from '../stored-model/editable-model.js';
+import { readStoredModel } from '../stored-model/open.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import type { Quantization } from '../targets/quantize.js';
 import { breathe } from './breathe.js';
 import { compareLogits } from './compare.js';
@@ -32,22 +34,31 @@ export async function verifyModel(
   golden: Golden,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const backends = checkBackends(options.backends ?? ['wasm']);
+  checkBackends(options.backends ?? []);
   checkTolerance(options.tolerance ?? {});
-  const provenance = readProvenance(files);
+  return verifyStored(await readStoredModel(files), golden, options);
+}
+
+/** The same of a model that is open. */
+export async function verifyStored(
+  model: StoredModel,
+  golden: Golden,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const { provenance } = model;
   if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
   const results: BackendResult[] = [];
-  for (const name of backends) {
-    results.push(await onBackend(name, files, golden, options));
+  for (const name of options.backends ?? ['wasm']) {
+    results.push(await onBackend(name, model, golden, options));
   }
   const passed = results.every(({ comparison }) => comparison.passed);
   const failing = results.find(({ comparison }) => !comparison.passed);
   const diagnosis =
     failing === undefined || options.diagnose === false
       ? null
-      : await diagnose({ files, golden, failing, options: whileDiagnosing(options), provenance });
+      : await diagnose({ model, golden, failing, options: whileDiagnosing(options) });
   if (passed && options.checkpoint !== undefined) {
-    await checkStoredWeights(files, golden, options.checkpoint, provenance);
+    await checkStoredWeights(model, golden, options.checkpoint);
   }
   const { modelName = 'model', goldenName = 'golden', runtime = '' } = options;
   return {
@@ -70,7 +81,7 @@ function whileDiagnosing(options: VerifyOptions): VerifyOptions {
 
 async function onBackend(
   name: BackendName,
-  files: readonly NamedBytes[],
+  stored: StoredModel,
   golden: Golden,
   options: VerifyOptions,
 ): Promise<BackendResult> {
@@ -78,10 +89,10 @@ async function onBackend(
   const backend = await prepareBackend(name, options);
   try {
     if (options.requireGpu) requireGpu(backend.info);
-    const model = await loadModel(files);
-    const stored = quantizationIn(readFiles(files).specs);
+    const model = await loadStored(stored);
+    const quantization = quantizationIn(stored.specs);
     try {
-      return await runBackend(model, { info: backend.info, stored }, golden, options);
+      return await runBackend(model, { info: backend.info, stored: quantization }, golden, options);
     } finally {
       model.dispose();
     }

@@ -5,8 +5,7 @@ import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import { toNCHW } from '../numbers/layout.js';
 import { numel } from '../numbers/shape.js';
-import { type LayerVisitor, type LoadedModel, loadModel } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
+import { type LayerVisitor, type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
 import {
   closeModel,
   type EditableModel,
@@ -15,6 +14,7 @@ import {
   withWeights,
 } from '../stored-model/editable-model.js';
 import { shapesIn } from '../stored-model/read-options.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import type { KerasModel } from '../targets/keras/graph.js';
 import { describeKeras } from '../targets/keras/lower.js';
 import { compareLogits, measureErrors } from './compare.js';
@@ -51,7 +51,7 @@ export class Laboratory {
   private loaded: Loaded[] = [];
 
   constructor(
-    files: readonly NamedBytes[],
+    stored: StoredModel,
     readonly golden: Golden,
     /** The error below which a gap counts as closed. */
     readonly goal: number,
@@ -60,7 +60,7 @@ export class Laboratory {
     /** What the model was made of; null where it is not at hand. */
     readonly checkpoint: Weights | null,
   ) {
-    this.model = openModel(files);
+    this.model = openModel(stored);
     this.canonical = this.layersFor(golden.shape[2]);
   }
 
@@ -174,7 +174,7 @@ export class Laboratory {
     const known = this.loaded.find((each) => each.key === key);
     if (known === undefined) {
       while (this.loaded.length >= MOST_LOADED) this.loaded.shift()?.model.dispose();
-      const loaded = await loadModel(closeModel(model));
+      const loaded = await loadStored(closeModel(model));
       this.loaded.push({ key, model: loaded, weights: model.weights });
       return loaded;
     }

@@ -1,10 +1,11 @@
 import { isPth2tfjsError } from '../base/errors.js';
 import { convertCheckpoint } from '../convert.js';
 import type { ConvertOptions } from '../convert-options.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
+import { openStoredModel } from '../stored-model/open.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
-import { verifyModel } from './index.js';
+import { verifyStored } from './index.js';
 import type { Verification, VerifyOptions } from './verification.js';
 
 /** What storing the weights in one way costs and saves. */
@@ -22,13 +23,13 @@ export interface QuantizationTrial {
 /** What a verification tells of a model that is stored so. */
 export function trialOf(
   stored: QuantizationTrial['stored'],
-  files: readonly NamedBytes[],
+  { bytes }: StoredModel,
   { results }: Verification,
 ): QuantizationTrial {
   const images = results[0]?.comparison.images ?? [];
   return {
     stored,
-    bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
+    bytes,
     error: results[0]?.comparison.required.rtol ?? NaN,
     top1Changes: images.filter(({ top5 }) => top5.expected[0] !== top5.actual[0]).length,
     images: images.length,
@@ -64,10 +65,8 @@ export async function compareQuantizations(
 
   async function measure(options: ConvertOptions, stored: QuantizationTrial['stored']) {
     const { files } = await convertCheckpoint(checkpoint, options);
-    return trialOf(
-      stored,
-      files,
-      await verifyModel(files, logitsOnly, { ...verify, diagnose: false }),
-    );
+    const model = openStoredModel(files);
+    const verification = await verifyStored(model, logitsOnly, { ...verify, diagnose: false });
+    return trialOf(stored, model, verification);
   }
 }

@@ -1,8 +1,6 @@
 import { Pth2tfjsError } from '../base/errors.js';
-import { isGraph } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
-import type { Provenance } from '../stored-model/provenance.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import { dequantize, type Quantization, quantize } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import { Laboratory } from './laboratory.js';
@@ -16,15 +14,15 @@ import { readWeights } from './read-weights.js';
  * @throws Pth2tfjsError `model` with the first weight that differs
  */
 export async function checkStoredWeights(
-  files: readonly NamedBytes[],
+  model: StoredModel,
   golden: Golden,
   checkpoint: Uint8Array,
-  provenance: Provenance | null,
 ): Promise<void> {
-  if (!provenance?.source?.sha256 || isGraph(files)) return;
+  const { provenance, format } = model;
+  if (!provenance?.source?.sha256 || format === 'graph') return;
   const weights = await readWeights(checkpoint, provenance);
   if (weights === null) return;
-  const lab = new Laboratory(files, golden, 0, null, weights);
+  const lab = new Laboratory(model, golden, 0, null, weights);
   const dtype = quantizationOf(lab.model);
   for (const [name, { data }] of lab.fromCheckpoint()?.weights ?? []) {
     const found = lab.model.weights.get(name)?.data;

@@ -1,6 +1,7 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { damaged, type LayerVisitor, type Network } from './loaded-model.js';
+import { damaged } from '../../stored-model/damaged.js';
+import type { LayerVisitor, Network } from './loaded-model.js';
 
 /**
  * Loads a layers model through TensorFlow.js's own loader.

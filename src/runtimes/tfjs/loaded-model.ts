@@ -1,4 +1,3 @@
-import { Pth2tfjsError } from '../../base/errors.js';
 import type { Provenance } from '../../stored-model/provenance.js';
 import type { InputKind } from '../../targets/formats.js';
 
@@ -43,10 +42,3 @@ export type LayerVisitor = (
   shape: readonly number[],
   read: () => Promise<Float32Array>,
 ) => Promise<Float32Array | undefined> | undefined;
-
-export function damaged(message: string, cause?: unknown): Pth2tfjsError {
-  return new Pth2tfjsError('model', `the model ${message}`, {
-    hint: 'convert the checkpoint again',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}

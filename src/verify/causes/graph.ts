@@ -1,4 +1,4 @@
-import { type LoadedModel, loadModel } from '../../runtimes/tfjs/load.js';
+import { type LoadedModel, loadStored } from '../../runtimes/tfjs/load.js';
 import { imageNHWC } from '../golden.js';
 import type { Graph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
@@ -27,11 +27,11 @@ export function asGraph(failing: BackendResult, graph: Graph): Lineup {
   };
 }
 
-function onWasm({ variation: _, ...suspect }: Suspect, { files }: Graph): Suspect {
+function onWasm({ variation: _, ...suspect }: Suspect, graph: Graph): Suspect {
   return {
     ...suspect,
     measure: async (lab) => {
-      const model = await loadModel(files);
+      const model = await loadStored(graph.model);
       try {
         return { error: await worstError(lab, model) };
       } finally {

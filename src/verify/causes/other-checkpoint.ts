@@ -1,10 +1,10 @@
-import type { NamedBytes } from '../../stored-model/artifacts.js';
+import type { StoredModel } from '../../stored-model/stored-model.js';
 import { Laboratory } from '../laboratory.js';
 import type { OtherWeights } from '../read-weights.js';
 import type { Lineup } from './suspect.js';
 
 /** The golden file's logits are those of the checkpoint that was passed, and the model is another's. */
-export function otherCheckpoint(other: OtherWeights | null, files: readonly NamedBytes[]): Lineup {
+export function otherCheckpoint(other: OtherWeights | null, model: StoredModel): Lineup {
   return function* (lab) {
     if (other === null) return;
     const { weights, passed, made } = other;
@@ -14,10 +14,10 @@ export function otherCheckpoint(other: OtherWeights | null, files: readonly Name
       summary: `the model was made of another checkpoint (SHA-256 ${short(made)}) than the one passed (${short(passed)}), whose logits the golden file holds`,
       cure: 'Convert the checkpoint that was passed, or make the golden file from the one that the model was made of.',
       measure: async ({ golden, goal }) => {
-        const model = new Laboratory(files, golden, goal, null, weights).fromCheckpoint();
-        return model === null
+        const theirs = new Laboratory(model, golden, goal, null, weights).fromCheckpoint();
+        return theirs === null
           ? { error: NaN, convicted: false }
-          : { error: await lab.error({ model }) };
+          : { error: await lab.error({ model: theirs }) };
       },
     };
   };

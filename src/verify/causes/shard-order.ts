@@ -1,15 +1,14 @@
 import { fromHalf } from '../../numbers/half.js';
-import { findShards } from '../../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { type Stretch, stretchesOf } from '../../stored-model/spoilt-shards.js';
+import type { StoredModel } from '../../stored-model/stored-model.js';
 
 /**
  * Which order of the weight files looks most like a network's, where it is another than theirs: a tensor's
  * numbers are alike, and unlike those of the next one. It is a guess, to be tried.
  * @returns the files that are under a wrong name, each with the right one
  */
-export function likelyOrder(files: readonly NamedBytes[]): ReadonlyMap<string, string> {
-  const { shards, specs } = findShards(files);
+export function likelyOrder({ shards, specs }: StoredModel): ReadonlyMap<string, string> {
   const order = lastInItsPlace(shards);
   const places = stretchesOf(order, specs);
   const costs = shards.map(({ bytes }) =>

@@ -1,4 +1,3 @@
-import { findShards } from '../../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { type EditableModel, openModel, withWeights } from '../../stored-model/editable-model.js';
 import {
@@ -10,6 +9,7 @@ import {
   turnNumbers,
   weightsIn,
 } from '../../stored-model/spoilt-shards.js';
+import { StoredModel } from '../../stored-model/stored-model.js';
 import { openGraph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
 import { likelyOrder } from './shard-order.js';
@@ -19,22 +19,22 @@ const CURE = `${COPY_AGAIN[0]?.toUpperCase()}${COPY_AGAIN.slice(1)}.`;
 
 /**
  * Weight files that are wrong as a whole: big-endian, zeros alone, or under each other's names.
- * @param files the model's own, in which they can be told
+ * @param model as it is stored, in whose files they can be told
  */
-export function weightFiles(files: readonly NamedBytes[]): Lineup {
+export function weightFiles(model: StoredModel): Lineup {
   return function* (lab) {
-    const spoilt = findSpoiltShards(files);
+    const spoilt = findSpoiltShards(model);
     const turned = spoilt.filter(({ kind }) => kind === 'big-endian');
     const zeros = spoilt.filter(({ kind }) => kind === 'zeros');
-    if (turned.length > 0) yield bigEndian(files, turned);
-    if (zeros.length > 0) yield* zerosAlone(lab, files, zeros);
-    const order = likelyOrder(files);
-    if (order.size > 0) yield exchanged(files, order);
+    if (turned.length > 0) yield bigEndian(model, turned);
+    if (zeros.length > 0) yield* zerosAlone(lab, model, zeros);
+    const order = likelyOrder(model);
+    if (order.size > 0) yield exchanged(model, order);
   };
 }
 
-function bigEndian(files: readonly NamedBytes[], spoilt: readonly SpoiltShard[]): Suspect {
-  const { shards, specs } = findShards(files);
+function bigEndian(model: StoredModel, spoilt: readonly SpoiltShard[]): Suspect {
+  const { shards, specs } = model;
   const stretches = stretchesOf(shards, specs);
   const right = shards.map((shard, i) =>
     spoilt.some(({ name }) => name === shard.name)
@@ -45,14 +45,14 @@ function bigEndian(files: readonly NamedBytes[], spoilt: readonly SpoiltShard[])
     ...named(spoilt),
     id: 'weight-file-big-endian',
     description: 'weight files with the bytes of each number turned round',
-    variation: { model: withShards(files, right) },
+    variation: { model: withShards(model, right) },
   };
 }
 
 /** Without the checkpoint nothing closes the gap, but no sound model has such a file. */
 function* zerosAlone(
   lab: Laboratory,
-  files: readonly NamedBytes[],
+  model: StoredModel,
   spoilt: readonly SpoiltShard[],
 ): Iterable<Suspect> {
   const suspect = {
@@ -65,7 +65,7 @@ function* zerosAlone(
     yield { ...suspect, measure: async (_lab, before) => ({ error: before, convicted: true }) };
     return;
   }
-  const inside = [...weightsIn(files, new Set(spoilt.map(({ name }) => name)))];
+  const inside = [...weightsIn(model, new Set(spoilt.map(({ name }) => name)))];
   const right = inside.flatMap((name) => {
     const data = reference.weights.get(name)?.data;
     return data === undefined ? [] : [[name, data] as const];
@@ -74,8 +74,8 @@ function* zerosAlone(
 }
 
 /** @param order the files that are under a wrong name, each with the right one */
-function exchanged(files: readonly NamedBytes[], order: ReadonlyMap<string, string>): Suspect {
-  const right = findShards(files).shards.map(({ name, bytes }) => ({
+function exchanged(model: StoredModel, order: ReadonlyMap<string, string>): Suspect {
+  const right = model.shards.map(({ name, bytes }) => ({
     name: order.get(name) ?? name,
     bytes,
   }));
@@ -86,7 +86,7 @@ function exchanged(files: readonly NamedBytes[], order: ReadonlyMap<string, stri
     description: 'weight files in another order',
     summary: `the model's weight files are under each other's names: ${parts.slice(0, SHOWN).join(', ')}${more}`,
     cure: 'Give each file its own name, or convert the checkpoint again.',
-    variation: { model: withShards(files, right) },
+    variation: { model: withShards(model, right) },
   };
 }
 
@@ -103,8 +103,9 @@ function named(spoilt: readonly SpoiltShard[]): Pick<Suspect, 'summary' | 'cure'
 }
 
 /** The model with other weight files; of a graph, the layers that stand for it. */
-function withShards(files: readonly NamedBytes[], shards: readonly NamedBytes[]): EditableModel {
-  const json = files.filter(({ name }) => name === 'model.json');
-  const changed = [...json, ...shards];
+function withShards(model: StoredModel, files: readonly NamedBytes[]): EditableModel {
+  const byName = new Map(files.map((file) => [file.name, file]));
+  const shards = model.shards.map((shard) => byName.get(shard.name) ?? shard);
+  const changed = new StoredModel(model.json, shards);
   return openModel(openGraph(changed)?.layers ?? changed);
 }
