@@ -3,8 +3,9 @@ import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backend
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import type { Verification } from '../../src/verify/index.js';
+import { readCheckpointFile } from '../checkpoint.js';
 import { readGoldenFile } from '../golden-file.js';
-import { inFile, printWarnings, readInput, shownName, usageError } from '../input.js';
+import { inFile, printWarnings, shownName, usageError } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
@@ -63,8 +64,8 @@ async function readBoth(args: VerifyArguments, golden: Golden): Promise<ModelFil
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
   const model = await readModel(args, { imageSize, golden });
   if (model.checkpoint !== undefined || args.checkpoint === undefined) return model;
-  const { bytes } = await readInput(args.checkpoint, args.quiet);
-  return { ...model, checkpoint: bytes };
+  const { checkpoint } = await readCheckpointFile(args.checkpoint, args.quiet);
+  return { ...model, checkpoint };
 }
 
 /** Whoever passes a checkpoint would think that the model was compared with it. */

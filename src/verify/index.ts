@@ -1,5 +1,6 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
+import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import {
   type BackendInfo,
   type BackendName,
@@ -31,7 +32,7 @@ export interface VerifyOptions extends BackendOptions {
    * The checkpoint that the model was made of, as `torch.save` wrote it: lets more causes be tried, and
    * what the model has stored be compared with what converting it gives.
    */
-  readonly checkpoint?: Uint8Array | undefined;
+  readonly checkpoint?: CheckpointSource | undefined;
   /** Look for the cause when parity fails; default true. */
   readonly diagnose?: boolean | undefined;
   /** Accept a golden file that was made from another checkpoint. */
@@ -133,8 +134,12 @@ export async function verifyModel(
 }
 
 function whileDiagnosing(options: VerifyOptions): VerifyOptions {
-  const { onProgress } = options;
-  return { ...options, onProgress: (progress) => onProgress?.({ ...progress, diagnosing: true }) };
+  const { onProgress, checkpoint } = options;
+  return {
+    ...options,
+    checkpoint: checkpoint && openCheckpoint(checkpoint),
+    onProgress: (progress) => onProgress?.({ ...progress, diagnosing: true }),
+  };
 }
 
 async function onBackend(

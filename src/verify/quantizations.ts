@@ -1,4 +1,5 @@
 import { isPth2tfjsError } from '../base/errors.js';
+import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import { type ConvertOptions, convertCheckpoint } from '../convert.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
@@ -40,7 +41,7 @@ export function trialOf(
  * @throws Pth2tfjsError as `convertCheckpoint` and `verifyModel` do
  */
 export async function compareQuantizations(
-  checkpoint: Uint8Array,
+  checkpoint: CheckpointSource,
   golden: Golden,
   convert: ConvertOptions,
   verify: VerifyOptions = {},
@@ -48,6 +49,7 @@ export async function compareQuantizations(
 ): Promise<readonly QuantizationTrial[]> {
   // Layer by layer it would take twice as long, for nothing that is shown.
   const logitsOnly = { ...golden, activations: new Map() };
+  const opened = openCheckpoint(checkpoint, convert);
   const trials: QuantizationTrial[] = [];
   for (const quantization of [undefined, ...QUANTIZATIONS]) {
     const stored = quantization ?? 'float32';
@@ -61,7 +63,7 @@ export async function compareQuantizations(
   return trials;
 
   async function measure(options: ConvertOptions, stored: QuantizationTrial['stored']) {
-    const { files } = await convertCheckpoint(checkpoint, options);
+    const { files } = await convertCheckpoint(opened, options);
     return trialOf(
       stored,
       files,

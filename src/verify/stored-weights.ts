@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import { isGraph } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
@@ -18,7 +19,7 @@ import { readWeights } from './read-weights.js';
 export async function checkStoredWeights(
   files: readonly NamedBytes[],
   golden: Golden,
-  checkpoint: Uint8Array,
+  checkpoint: CheckpointSource,
   provenance: Provenance | null,
 ): Promise<void> {
   if (!provenance?.source?.sha256 || isGraph(files)) return;
