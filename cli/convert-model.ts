@@ -2,10 +2,10 @@ import type { Conversion } from '../src/convert.js';
 import { type ConvertOptions, checkConvertOptions } from '../src/convert-options.js';
 import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
+import { readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
-import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import { checkHubHash, inFile, printJSON, printNotes, printWarnings, readInput } from './input.js';
+import { checkHubHash, inFile, printJSON, printNotes, printWarnings } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
 import { writeChecked, writeDirectory } from './output.js';
@@ -26,10 +26,10 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
   const labels = await readLabels(args.labels);
   const golden =
     args.golden === undefined ? undefined : await readGoldenFile(args.golden, args.quiet);
-  const source = await readInput(args.checkpoint, args.quiet);
+  const { name, checkpoint } = await readCheckpointFile(args.checkpoint, args.quiet);
   const { convertCheckpoint } = await import('../src/convert.js');
   const options: ConvertOptions = {
-    sourceName: source.name,
+    sourceName: name,
     key: args.key,
     strict: args.strict,
     transformInput: args.transformInput,
@@ -40,13 +40,12 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
     input,
     trainable,
     ...labels,
-    ...CRC32_OPTION,
   };
-  const conversion = await inFile(args.checkpoint, () => convertCheckpoint(source.bytes, options));
+  const conversion = await inFile(args.checkpoint, () => convertCheckpoint(checkpoint, options));
   const hashWarnings = args.checkHash
-    ? checkHubHash(source.name, conversion.provenance.source.sha256)
+    ? checkHubHash(name, conversion.provenance.source.sha256)
     : [];
-  const trial = { checkpoint: source.bytes, options, conversion };
+  const trial = { checkpoint, options, conversion };
   const proof = await write(args, golden, trial);
   const warnings = [...conversion.warnings, ...hashWarnings, ...(proof?.warnings ?? [])];
   const seconds = (performance.now() - started) / 1000;

@@ -1,21 +1,12 @@
 import { join } from 'node:path';
 import type { SafetensorsConversion } from '../src/convert-safetensors.js';
 import type { Golden } from '../src/verify/golden.js';
+import { type OpenedSource, readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
-import { CRC32_OPTION } from './crc32.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import {
-  checkHubHash,
-  inFile,
-  printJSON,
-  printNotes,
-  printWarnings,
-  readInput,
-  usageError,
-} from './input.js';
+import { checkHubHash, inFile, printJSON, printNotes, printWarnings, usageError } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { writeChecked, writeDirectory } from './output.js';
-import type { Source } from './source.js';
 import { formatSafetensorsSummary } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
 import { checkFile, writeWhole, writeWholeChecked } from './write-file.js';
@@ -44,7 +35,7 @@ export async function convertSafetensors(args: ConvertArguments, toFile: boolean
     if (path !== undefined) await refuseInside(out, path);
   }
   const golden = args.golden === undefined ? undefined : await readGoldenFile(args.golden, quiet);
-  const source = await readInput(checkpoint, quiet);
+  const source = await readCheckpointFile(checkpoint, quiet);
   const trial = golden && (await modelOf(args, golden, source));
   const conversion = await convert(args, source, trial?.conversion.provenance.transformInput);
   const hashWarnings = args.checkHash ? checkHubHash(source.name, conversion.source.sha256) : [];
@@ -57,13 +48,16 @@ export async function convertSafetensors(args: ConvertArguments, toFile: boolean
 /** @param known what a golden file is to prove of transform_input */
 async function convert(
   { checkpoint, key, transformInput, strict }: ConvertArguments,
-  source: Source,
+  source: OpenedSource,
   known: boolean | undefined,
 ): Promise<SafetensorsConversion> {
   const { convertToSafetensors } = await import('../src/convert-safetensors.js');
-  const options = { sourceName: source.name, key, strict, ...CRC32_OPTION };
+  const options = { sourceName: source.name, key, strict };
   return inFile(checkpoint, () =>
-    convertToSafetensors(source.bytes, { ...options, transformInput: known ?? transformInput }),
+    convertToSafetensors(source.checkpoint, {
+      ...options,
+      transformInput: known ?? transformInput,
+    }),
   );
 }
 
@@ -73,22 +67,19 @@ type Prepared = Omit<Trial, 'status'>;
 async function modelOf(
   args: ConvertArguments,
   golden: Golden,
-  { name, bytes }: Source,
+  { name, checkpoint }: OpenedSource,
 ): Promise<Prepared> {
   const { key, strict, transformInput, golden: goldenName = '' } = args;
   const [, , imageSize] = golden.shape;
   const { convertCheckpoint } = await import('../src/convert.js');
   const { checkImageSize } = await import('../src/describe-model.js');
   await inFile(goldenName, async () => checkImageSize(imageSize));
-  const options = {
-    ...{ sourceName: name, key, strict, transformInput, imageSize, golden },
-    ...CRC32_OPTION,
-  };
-  const conversion = await inFile(args.checkpoint, () => convertCheckpoint(bytes, options));
+  const options = { sourceName: name, key, strict, transformInput, imageSize, golden };
+  const conversion = await inFile(args.checkpoint, () => convertCheckpoint(checkpoint, options));
   const { checkGolden } = await import('./judge.js');
   const named = { name: goldenName, golden };
   await checkGolden(named, conversion.provenance, args.allowOtherCheckpoint);
-  return { args: { ...args, golden: goldenName }, golden, checkpoint: bytes, options, conversion };
+  return { args: { ...args, golden: goldenName }, golden, checkpoint, options, conversion };
 }
 
 interface Proof extends Judgement {

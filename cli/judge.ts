@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../src/base/errors.js';
+import type { CheckpointFile } from '../src/checkpoint/checkpoint-file.js';
 import type { Conversion } from '../src/convert.js';
 import type { ConvertOptions } from '../src/convert-options.js';
 import type { ConvertedProvenance } from '../src/stored-model/provenance.js';
@@ -6,9 +7,9 @@ import type { StoredModel } from '../src/stored-model/stored-model.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
+import { readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
-import { CRC32_OPTION } from './crc32.js';
-import { inFile, readInput } from './input.js';
+import { inFile } from './input.js';
 import { readModelDirectory } from './model-directory.js';
 import type { StatusLine } from './progress.js';
 import { runVerification, showProgress } from './run-verification.js';
@@ -17,7 +18,7 @@ import { runVerification, showProgress } from './run-verification.js';
 export interface Trial {
   readonly args: ConvertArguments & { readonly golden: string };
   readonly golden: Golden;
-  readonly checkpoint: Uint8Array;
+  readonly checkpoint: CheckpointFile;
   readonly options: ConvertOptions;
   readonly conversion: Conversion;
   /** Where it is shown what a long run is at. */
@@ -86,11 +87,11 @@ export async function judge(folder: string, trial: Trial): Promise<Judgement> {
  * @throws Unlike when that does not give PyTorch's logits
  */
 export async function judgeStateDict(path: string, trial: Trial): Promise<Judgement> {
-  const { bytes } = await readInput(path, true);
+  const { checkpoint } = await readCheckpointFile(path, true);
   const { transformInput, input } = trial.conversion.provenance;
   const { convertCheckpoint } = await import('../src/convert.js');
   const [, imageSize] = input.shape;
-  const { files } = await convertCheckpoint(bytes, { transformInput, imageSize, ...CRC32_OPTION });
+  const { files } = await convertCheckpoint(checkpoint, { transformInput, imageSize });
   const { openStoredModel } = await import('../src/stored-model/open.js');
   const model = openStoredModel(files);
   const verification = await compare(model, trial, { diagnose: false });

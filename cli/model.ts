@@ -1,7 +1,8 @@
+import type { CheckpointFile } from '../src/checkpoint/checkpoint-file.js';
 import type { ConvertOptions } from '../src/convert-options.js';
 import type { StoredModel } from '../src/stored-model/stored-model.js';
+import { openSource } from './checkpoint.js';
 import type { CheckpointArguments } from './commands/options.js';
-import { CRC32_OPTION } from './crc32.js';
 import { checkHubHash, inFile, usageError } from './input.js';
 import { readLabels } from './labels.js';
 import type { Source } from './source.js';
@@ -10,7 +11,7 @@ import type { Source } from './source.js';
 export interface OpenedModel {
   readonly model: StoredModel;
   /** The checkpoint itself, where it is at hand. */
-  readonly checkpoint: Uint8Array | undefined;
+  readonly checkpoint: CheckpointFile | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -43,10 +44,11 @@ export async function readModel(
 
 async function convertInMemory(
   args: ModelArguments,
-  { name, bytes }: Source,
+  source: Source,
   known: Pick<ConvertOptions, 'imageSize' | 'golden'>,
 ): Promise<OpenedModel> {
   const { key, transformInput, checkHash, strict } = args;
+  const { name, checkpoint } = await openSource(source);
   const { convertCheckpoint } = await import('../src/convert.js');
   const options = {
     sourceName: name,
@@ -56,13 +58,12 @@ async function convertInMemory(
     imageSize: args.imageSize ?? known.imageSize,
     golden: known.golden,
     ...(await readLabels(undefined)),
-    ...CRC32_OPTION,
   };
   const { files, warnings, provenance } = await inFile(args.model, () =>
-    convertCheckpoint(bytes, options),
+    convertCheckpoint(checkpoint, options),
   );
   const hashWarnings = checkHash ? checkHubHash(name, provenance.source.sha256) : [];
   const { openStoredModel } = await import('../src/stored-model/open.js');
   const model = openStoredModel(files);
-  return { model, checkpoint: bytes, warnings: [...warnings, ...hashWarnings] };
+  return { model, checkpoint, warnings: [...warnings, ...hashWarnings] };
 }

@@ -1,4 +1,5 @@
 import { VERSION } from './base/version.js';
+import type { CheckpointSource } from './checkpoint/checkpoint-file.js';
 import { saveSafetensors } from './checkpoint/container/write-safetensors.js';
 import { toFloat32 } from './checkpoint/tensor/float32.js';
 import type { StateDict } from './checkpoint/tensor/tensor.js';
@@ -44,15 +45,15 @@ export interface SafetensorsConversion extends Variant {
  * tensor in the type that it has, auxiliary heads and counters included, under torchvision's keys, so
  * that `model.load_state_dict(safetensors.torch.load_file(…))` takes it.
  *
- * @param bytes what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
+ * @param checkpoint what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`; `unsupported`
  *   for a type that safetensors lacks; `MappingError` when the state dict does not fit
  */
 export async function convertToSafetensors(
-  bytes: Uint8Array,
+  checkpoint: CheckpointSource,
   options: SafetensorsOptions = {},
 ): Promise<SafetensorsConversion> {
-  const network = await readNetwork(bytes, options);
+  const network = await readNetwork(checkpoint, options);
   const { source, found, match, tensors } = network;
   const own = stateDictEntries(buildNetwork(match));
   const stateDict = new Map([...network.stateDict].filter(([key]) => own.has(key)));

@@ -1,4 +1,5 @@
 import { option } from './base/option.js';
+import type { CheckpointSource } from './checkpoint/checkpoint-file.js';
 import { type ConvertOptions, checkConvertOptions } from './convert-options.js';
 import {
   checkImageSize,
@@ -37,18 +38,18 @@ export interface Conversion {
  * NHWC float32 `[batch, imageSize, imageSize, 3]`, normalised as torchvision's transforms do (or int32
  * pixels, see `input`), and gives logits `[batch, numClasses]`.
  *
- * @param bytes what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
+ * @param checkpoint what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`, `usage`;
  *   {@link MappingError} when the state dict does not fit.
  */
 export async function convertCheckpoint(
-  bytes: Uint8Array,
+  checkpoint: CheckpointSource,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
   checkConvertOptions(options);
   const { quantization } = options;
   const { format = 'layers', input = 'normalized', trainable = false } = options;
-  const network = await readNetwork(bytes, options);
+  const network = await readNetwork(checkpoint, options);
   const { source, found, stateDict, match } = network;
   const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);

@@ -30,6 +30,7 @@ export {
   isPth2tfjsError,
   Pth2tfjsError,
 } from './base/errors.js';
+export { CheckpointFile, type CheckpointSource } from './checkpoint/checkpoint-file.js';
 export { saveSafetensors } from './checkpoint/container/write-safetensors.js';
 export type { NamedGlobal } from './checkpoint/pickle/danger.js';
 export { listOpaque, type OpaqueClass } from './checkpoint/pickle/opaque-values.js';

@@ -1,12 +1,7 @@
 import { isPth2tfjsError } from './base/errors.js';
-import { sha256 } from './base/sha256.js';
+import { type CheckpointSource, openCheckpoint } from './checkpoint/checkpoint-file.js';
 import { describeOpaque, listOpaque, type OpaqueClass } from './checkpoint/pickle/opaque-values.js';
-import {
-  type Container,
-  type ReadOptions,
-  readCheckpoint,
-  ungzip,
-} from './checkpoint/read-checkpoint.js';
+import type { Container, ReadOptions } from './checkpoint/read-checkpoint.js';
 import {
   findStateDicts,
   listTensors,
@@ -88,21 +83,21 @@ export interface Inspection {
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict` where there is none under the `key`
  */
 export async function inspectCheckpoint(
-  bytes: Uint8Array,
+  checkpoint: CheckpointSource,
   options: InspectOptions = {},
 ): Promise<Inspection> {
-  const { file, gzip } = await ungzip(bytes);
-  const { value, metadata, ...read } = await readCheckpoint(file, options);
-  const digest = await sha256(file);
+  const opened = openCheckpoint(checkpoint, options);
+  const { container, value, metadata, ...read } = await opened.read();
+  const digest = await opened.sha256();
   const { tensors, networks } = select(value, options.key);
   const found = networks.filter(({ fit }) => fit >= RECOGNISABLE_FIT);
   const [network] = found;
   const known =
-    officialWeights(NETWORK, digest, file.length)?.transformInput ??
+    officialWeights(NETWORK, digest, container.byteLength)?.transformInput ??
     recordedTransform(network, metadata);
   const opaque = listOpaque(value, read.opaque, network?.path);
   return {
-    container: { ...read.container, gzip },
+    container,
     sha256: digest ?? null,
     transformInput: options.transformInput ?? known ?? null,
     metadata: Object.fromEntries(metadata),

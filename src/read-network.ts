@@ -1,9 +1,9 @@
 import { Pth2tfjsError } from './base/errors.js';
-import { sha256 } from './base/sha256.js';
+import { type CheckpointSource, openCheckpoint } from './checkpoint/checkpoint-file.js';
 import { readFlag } from './checkpoint/container/read-safetensors.js';
 import { SAVE_AGAIN } from './checkpoint/pickle/danger.js';
 import { describeOpaque, listOpaque } from './checkpoint/pickle/opaque-values.js';
-import { type ReadOptions, readCheckpoint, ungzip } from './checkpoint/read-checkpoint.js';
+import type { ReadOptions } from './checkpoint/read-checkpoint.js';
 import {
   listTensors,
   type StateDictCandidate,
@@ -53,23 +53,23 @@ export interface SourceNetwork {
  *   `MappingError` when the state dict does not fit
  */
 export async function readNetwork(
-  bytes: Uint8Array,
+  checkpoint: CheckpointSource,
   options: SourceOptions = {},
 ): Promise<SourceNetwork> {
-  const { file, gzip } = await ungzip(bytes);
-  const hashing = sha256(file);
-  const checkpoint = await readCheckpoint(file, options);
-  const { container, value, metadata } = checkpoint;
+  const opened = openCheckpoint(checkpoint, options);
+  await opened.ungzip();
+  const hashing = opened.sha256();
+  const { container, value, metadata, ...read } = await opened.read();
   const candidate = selectStateDict(value, { key: options.key, networkKeys: NETWORK_KEYS });
   const { name, prefix, stateDict } = candidate;
   const match = matchStateDict(stateDict, candidate);
-  const opaque = listOpaque(value, checkpoint.opaque, candidate.path);
+  const opaque = listOpaque(value, read.opaque, candidate.path);
   const leftovers = [...(opaque.length > 0 ? [describeOpaque(opaque)] : []), ...match.warnings];
   if (options.strict) refuseLeftovers(leftovers);
   const digest = await hashing;
-  const official = officialWeights(NETWORK, digest, file.length);
+  const official = officialWeights(NETWORK, digest, container.byteLength);
   return {
-    source: describeSource({ ...container, gzip }, options.sourceName, digest, metadata),
+    source: describeSource(container, options.sourceName, digest, metadata),
     found: { name, prefix },
     stateDict,
     match,
@@ -77,7 +77,7 @@ export async function readNetwork(
     transformInput: official?.transformInput ?? recordedTransform(candidate, metadata),
     tensors: listTensors(value).size,
     notes: match.notes,
-    warnings: [...checkpoint.warnings, ...leftovers],
+    warnings: [...read.warnings, ...leftovers],
   };
 }
 

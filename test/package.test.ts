@@ -22,6 +22,7 @@ test('the version in the code is the package’s', () => {
 test('the public names are these', () => {
   expect(Object.keys(api).sort()).toEqual([
     'BACKEND_NAMES',
+    'CheckpointFile',
     'DEFAULT_RTOL',
     'GoogLeNet',
     'IMAGENET_MEAN',

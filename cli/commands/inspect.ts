@@ -5,7 +5,7 @@ import type { Inspection, NetworkSummary } from '../../src/inspect.js';
 import type { ModelInspection } from '../../src/stored-model/inspect-model.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { StoredModel } from '../../src/stored-model/stored-model.js';
-import { CRC32_OPTION } from '../crc32.js';
+import { openSource } from '../checkpoint.js';
 import { describeContainer } from '../describe-container.js';
 import { withFlags } from '../flags.js';
 import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
@@ -40,11 +40,12 @@ export const inspectCommand: CommandModule<object, Arguments> = {
   },
 };
 
-async function inspectSource(args: Arguments, { name, bytes }: Source): Promise<void> {
+async function inspectSource(args: Arguments, source: Source): Promise<void> {
   const { checkpoint, key, transformInput, json } = args;
   const { inspectCheckpoint } = await import('../../src/inspect.js');
-  const options = { key, transformInput, ...CRC32_OPTION };
-  const inspection = withFlags(await inFile(checkpoint, () => inspectCheckpoint(bytes, options)));
+  const { name, checkpoint: file } = await openSource(source);
+  const options = { key, transformInput };
+  const inspection = withFlags(await inFile(checkpoint, () => inspectCheckpoint(file, options)));
   const warnings = [
     ...inspection.warnings,
     ...(args.checkHash ? checkHubHash(name, inspection.sha256) : []),

@@ -5,8 +5,9 @@ import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import { checkTolerance } from '../../src/verify/tolerance.js';
 import type { Verification } from '../../src/verify/verification.js';
+import { readCheckpointFile } from '../checkpoint.js';
 import { readGoldenFile } from '../golden-file.js';
-import { inFile, printWarnings, readInput, shownName } from '../input.js';
+import { inFile, printWarnings, shownName } from '../input.js';
 import { type OpenedModel, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
@@ -48,8 +49,8 @@ async function readBoth(args: VerifyArguments, golden: Golden): Promise<OpenedMo
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
   const opened = await readModel(args, { imageSize, golden });
   if (opened.checkpoint !== undefined || args.checkpoint === undefined) return opened;
-  const { bytes } = await readInput(args.checkpoint, args.quiet);
-  return { ...opened, checkpoint: bytes };
+  const { checkpoint } = await readCheckpointFile(args.checkpoint, args.quiet);
+  return { ...opened, checkpoint };
 }
 
 /** Whoever passes a checkpoint would think that the model was compared with it. */

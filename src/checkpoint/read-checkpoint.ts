@@ -27,7 +27,17 @@ export async function readCheckpoint(
   bytes: Uint8Array,
   options: ReadOptions = {},
 ): Promise<Checkpoint> {
-  const { container, file, gzip } = await ungzip(bytes);
+  return readUngzipped(await ungzip(bytes), options);
+}
+
+/**
+ * The same, once the gzip layer is off.
+ * @throws Pth2tfjsError as {@link readCheckpoint} does
+ */
+export async function readUngzipped(
+  { container, file, gzip }: UngzippedFile,
+  options: ReadOptions = {},
+): Promise<Checkpoint> {
   checkUnpackedSize(file.length, file.length, 'the file');
   const read = await readContainer(file, container, options);
   return { ...read, container: { ...read.container, gzip } };

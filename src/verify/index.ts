@@ -1,6 +1,7 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
 import { VERSION } from '../base/version.js';
+import { openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import { type BackendInfo, type BackendName, checkBackends } from '../runtimes/tfjs/backend.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
 import { type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
@@ -75,8 +76,12 @@ export async function verifyStored(
 }
 
 function whileDiagnosing(options: VerifyOptions): VerifyOptions {
-  const { onProgress } = options;
-  return { ...options, onProgress: (progress) => onProgress?.({ ...progress, diagnosing: true }) };
+  const { onProgress, checkpoint } = options;
+  return {
+    ...options,
+    checkpoint: checkpoint && openCheckpoint(checkpoint),
+    onProgress: (progress) => onProgress?.({ ...progress, diagnosing: true }),
+  };
 }
 
 async function onBackend(

@@ -1,4 +1,5 @@
 import { isPth2tfjsError } from '../base/errors.js';
+import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import { convertCheckpoint } from '../convert.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { openStoredModel } from '../stored-model/open.js';
@@ -43,7 +44,7 @@ export function trialOf(
  * @throws Pth2tfjsError as `convertCheckpoint` and `verifyModel` do
  */
 export async function compareQuantizations(
-  checkpoint: Uint8Array,
+  checkpoint: CheckpointSource,
   golden: Golden,
   convert: ConvertOptions,
   verify: VerifyOptions = {},
@@ -51,6 +52,7 @@ export async function compareQuantizations(
 ): Promise<readonly QuantizationTrial[]> {
   // Layer by layer it would take twice as long, for nothing that is shown.
   const logitsOnly = { ...golden, activations: new Map() };
+  const opened = openCheckpoint(checkpoint, convert);
   const trials: QuantizationTrial[] = [];
   for (const quantization of [undefined, ...QUANTIZATIONS]) {
     const stored = quantization ?? 'float32';
@@ -64,7 +66,7 @@ export async function compareQuantizations(
   return trials;
 
   async function measure(options: ConvertOptions, stored: QuantizationTrial['stored']) {
-    const { files } = await convertCheckpoint(checkpoint, options);
+    const { files } = await convertCheckpoint(opened, options);
     const model = openStoredModel(files);
     const verification = await verifyStored(model, logitsOnly, { ...verify, diagnose: false });
     return trialOf(stored, model, verification);

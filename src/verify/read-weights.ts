@@ -1,5 +1,4 @@
-import { sha256 } from '../base/sha256.js';
-import { readCheckpoint, ungzip } from '../checkpoint/read-checkpoint.js';
+import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import { selectStateDict } from '../checkpoint/state-dict/find-state-dict.js';
 import { variantOf } from '../network/network.js';
 import { NETWORK } from '../networks/index.js';
@@ -9,12 +8,12 @@ import type { Weights } from './laboratory.js';
 
 /** The weights of the checkpoint; null without one, or with one that the model was not made of. */
 export async function readWeights(
-  bytes: Uint8Array | undefined,
+  checkpoint: CheckpointSource | undefined,
   provenance: Provenance | null,
 ): Promise<Weights | null> {
-  if (bytes === undefined || (await otherDigest(bytes, provenance)) !== null) return null;
+  if (checkpoint === undefined || (await otherDigest(checkpoint, provenance)) !== null) return null;
   const key = provenance === null ? undefined : keyOf(provenance.stateDict);
-  return readNetwork(bytes, key);
+  return readNetwork(checkpoint, key);
 }
 
 /** A checkpoint that the model was not made of. */
@@ -27,30 +26,32 @@ export interface OtherWeights {
 
 /** The weights of a checkpoint that the model was not made of; null of its own, and without a network in it. */
 export async function readOtherWeights(
-  bytes: Uint8Array | undefined,
+  checkpoint: CheckpointSource | undefined,
   provenance: Provenance | null,
 ): Promise<OtherWeights | null> {
   const made = provenance?.source?.sha256;
-  const passed = bytes && (await otherDigest(bytes, provenance));
-  if (!bytes || !made || !passed) return null;
-  const weights = await readNetwork(bytes, undefined).catch(() => null);
+  const passed = checkpoint && (await otherDigest(checkpoint, provenance));
+  if (!checkpoint || !made || !passed) return null;
+  const weights = await readNetwork(checkpoint, undefined).catch(() => null);
   return weights && { weights, passed, made };
 }
 
 /** The checkpoint's SHA-256, where it is another one than the model was made of by its own account. */
 async function otherDigest(
-  bytes: Uint8Array,
+  checkpoint: CheckpointSource,
   provenance: Provenance | null,
 ): Promise<string | null> {
   const made = provenance?.source?.sha256;
   if (!made) return null;
-  const digest = await sha256((await ungzip(bytes)).file);
+  const digest = await openCheckpoint(checkpoint).sha256();
   return digest === made ? null : (digest ?? '');
 }
 
-async function readNetwork(bytes: Uint8Array, key: string | undefined): Promise<Weights> {
-  const { file } = await ungzip(bytes);
-  const { value } = await readCheckpoint(file);
+async function readNetwork(
+  checkpoint: CheckpointSource,
+  key: string | undefined,
+): Promise<Weights> {
+  const { value } = await openCheckpoint(checkpoint).read();
   const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
   const match = matchStateDict(candidate.stateDict, candidate);
   return { stateDict: candidate.stateDict, ...variantOf(NETWORK, match) };
@@ -61,7 +62,7 @@ async function readNetwork(bytes: Uint8Array, key: string | undefined): Promise<
  * @param checkpoint as `torch.save` wrote it, gzipped or not
  */
 export async function remarkOnCheckpoint(
-  checkpoint: Uint8Array,
+  checkpoint: CheckpointSource,
   provenance: Provenance | null,
 ): Promise<string | null> {
   const passed = await otherDigest(checkpoint, provenance);

@@ -1,4 +1,5 @@
 import { Pth2tfjsError } from '../base/errors.js';
+import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
 import { dequantize, type Quantization, quantize } from '../targets/quantize.js';
@@ -16,7 +17,7 @@ import { readWeights } from './read-weights.js';
 export async function checkStoredWeights(
   model: StoredModel,
   golden: Golden,
-  checkpoint: Uint8Array,
+  checkpoint: CheckpointSource,
 ): Promise<void> {
   const { provenance, format } = model;
   if (!provenance?.source?.sha256 || format === 'graph') return;

@@ -1,3 +1,4 @@
+import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import type { BackendInfo, BackendName, BackendOptions } from '../runtimes/tfjs/backend.js';
 import type { Provenance } from '../stored-model/provenance.js';
 import type { Quantization } from '../targets/quantize.js';
@@ -19,7 +20,7 @@ export interface VerifyOptions extends BackendOptions {
    * The checkpoint that the model was made of, as `torch.save` wrote it: lets more causes be tried, and
    * what the model has stored be compared with what converting it gives.
    */
-  readonly checkpoint?: Uint8Array | undefined;
+  readonly checkpoint?: CheckpointSource | undefined;
   /** Look for the cause when parity fails; default true. */
   readonly diagnose?: boolean | undefined;
   /** Accept a golden file that was made from another checkpoint. */
