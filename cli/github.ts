@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { printable } from '../src/base/printable.js';
-import { formatReport } from '../src/verify/report/index.js';
+import { formatReport } from '../src/verify/report/format-report.js';
 import { failureSentence, luckySentences, verdict } from '../src/verify/report/words.js';
 import type { Verification } from '../src/verify/verification.js';
 import { asFlags } from './flags.js';

@@ -137,7 +137,7 @@ export async function explain({ model }: Unlike, trial: Trial): Promise<Pth2tfjs
   const { allowOtherCheckpoint, diagnose } = args;
   const options = { allowOtherCheckpoint, diagnose, checkpoint };
   const verification = await runVerification(model, golden, options, status);
-  const { verdict } = await import('../src/verify/report/index.js');
+  const { verdict } = await import('../src/verify/report/format-report.js');
   const { contradictions } = await import('../src/verify/fits.js');
   const { cause, hints } = verification.diagnosis ?? {};
   const puzzled = hints === undefined ? [] : ['No usual suspect closes the gap', ...hints];

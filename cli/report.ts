@@ -5,7 +5,7 @@ import {
   type ReportFormat,
   type ReportOptions,
   verdict,
-} from '../src/verify/report/index.js';
+} from '../src/verify/report/format-report.js';
 import type { Verification } from '../src/verify/verification.js';
 import { EXIT } from './exit-codes.js';
 import { asFlags, withFlags } from './flags.js';

@@ -18,7 +18,7 @@ export async function runVerification(
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
-  const { verifyStored } = await import('../src/verify/index.js');
+  const { verifyStored } = await import('../src/verify/verify-model.js');
   return verifyStored(model, golden, {
     runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
     importPackage,

@@ -108,7 +108,6 @@ export {
   type GoldenProvenance,
   readGolden,
 } from './verify/golden.js';
-export { verifyModel } from './verify/index.js';
 export type { LayerComparison, LayerReport, Statistics } from './verify/layers.js';
 export { compareQuantizations, type QuantizationTrial } from './verify/quantizations.js';
 export {
@@ -118,7 +117,7 @@ export {
   type ReportFormat,
   type ReportOptions,
   verdict,
-} from './verify/report/index.js';
+} from './verify/report/format-report.js';
 export { DEFAULT_RTOL, type Tolerance, type ToleranceOptions } from './verify/tolerance.js';
 export type {
   BackendResult,
@@ -126,3 +125,4 @@ export type {
   VerifyOptions,
   VerifyProgress,
 } from './verify/verification.js';
+export { verifyModel } from './verify/verify-model.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { asFlags, FLAGS, withFlags } from '../cli/flags.js';
 import { type OptionName, option } from '../src/base/option.js';
-import { formatReport, REPORT_FORMATS } from '../src/verify/report/index.js';
+import { formatReport, REPORT_FORMATS } from '../src/verify/report/format-report.js';
 import { pth2tfjs } from './helpers/cli.js';
 import { CAUSE, verification } from './helpers/report-fixtures.js';
 

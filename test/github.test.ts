@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { asFlags } from '../cli/flags.js';
 import { reportToGitHub, workflowCommand } from '../cli/github.js';
-import { formatReport } from '../src/verify/report/index.js';
+import { formatReport } from '../src/verify/report/format-report.js';
 import type { Verification } from '../src/verify/verification.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { CAUSE, HOSTILE, NO_CAUSE, noise, verification } from './helpers/report-fixtures.js';

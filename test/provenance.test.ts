@@ -16,7 +16,7 @@ import { openStoredModel } from '../src/stored-model/open.js';
 import { parseProvenance } from '../src/stored-model/parse-provenance.js';
 import { openTrainable } from '../src/stored-model/trainable-model.js';
 import { imageNHWC } from '../src/verify/golden.js';
-import { formatReport, REPORT_FORMATS } from '../src/verify/report/index.js';
+import { formatReport, REPORT_FORMATS } from '../src/verify/report/format-report.js';
 import { convertBundled } from './helpers/bundled.js';
 import { SLOW, slowUnless } from './helpers/tiers.js';
 import { saveTiny, TINY_IMAGE, type TinyModel, tinyFiles } from './helpers/tiny-model.js';

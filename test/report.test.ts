@@ -3,7 +3,7 @@ import { marked } from 'marked';
 import { describe, expect, test } from 'vitest';
 import { printable } from '../src/base/printable.js';
 import { escapeMarkup } from '../src/verify/report/escape.js';
-import { formatReport, REPORT_FORMATS, verdict } from '../src/verify/report/index.js';
+import { formatReport, REPORT_FORMATS, verdict } from '../src/verify/report/format-report.js';
 import { exact, roundedUp } from '../src/verify/report/words.js';
 import type { Verification } from '../src/verify/verification.js';
 import {

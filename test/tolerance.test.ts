@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { counted } from '../src/base/plural.js';
-import { verifyModel } from '../src/verify/index.js';
 import {
   DEFAULT_RTOL,
   defaultRtol,
@@ -9,6 +8,7 @@ import {
   toleranceFor,
 } from '../src/verify/tolerance.js';
 import type { VerifyOptions } from '../src/verify/verification.js';
+import { verifyModel } from '../src/verify/verify-model.js';
 import { drawSeed } from './helpers/seed.js';
 
 const seed = drawSeed('tolerance.test.ts');

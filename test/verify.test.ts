@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { verifyModel } from '../src/verify/index.js';
+import { verifyModel } from '../src/verify/verify-model.js';
 import { CHECKPOINT, convertBundled } from './helpers/bundled.js';
 import {
   expectFailure,

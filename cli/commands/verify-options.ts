@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { BACKEND_NAMES } from '../../src/runtimes/tfjs/backend.js';
-import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/index.js';
+import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/format-report.js';
 import {
   type CheckpointArguments,
   checkpointOptions,

@@ -6,8 +6,8 @@ import { openStoredModel } from '../stored-model/open.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
 import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
-import { verifyStored } from './index.js';
 import type { Verification, VerifyOptions } from './verification.js';
+import { verifyStored } from './verify-model.js';
 
 /** What storing the weights in one way costs and saves. */
 export interface QuantizationTrial {
