@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { preprocess } from '../dist/src/index.js';
+import { preprocess } from '../dist/src/image/index.js';
 import { canImport, machine, median, PYTHON } from './common.js';
 import { startContender } from './contender.js';
 

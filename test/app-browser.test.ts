@@ -3,13 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commands } from 'vitest/browser';
 import { toBatch } from '../src/app/input.js';
+import { preprocess, type RawImage } from '../src/image/index.js';
 import {
   type GoogLeNet,
   type GoogLeNetSource,
   type ImageInput,
   loadGoogLeNet,
-  preprocess,
-  type RawImage,
 } from '../src/index.js';
 import { fetchBytes, fetchModel, fetchText, registerBackends, urlOf } from './helpers/app.js';
 import { SLOW, SLOW_ON_GPU } from './helpers/tiers.js';

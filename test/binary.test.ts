@@ -4,15 +4,9 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { tensor3d } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { saveStateDict, toFloat32 } from '../src/checkpoint/index.js';
 import { denseTensor } from '../src/checkpoint/tensor/dense-tensor.js';
-import {
-  convertCheckpoint,
-  type Golden,
-  loadGoogLeNet,
-  readGolden,
-  saveStateDict,
-  toFloat32,
-} from '../src/index.js';
+import { convertCheckpoint, type Golden, loadGoogLeNet, readGolden } from '../src/index.js';
 import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { imageNHWC } from '../src/verify/golden.js';
 import { bundledStateDict } from './helpers/bundled.js';

@@ -4,13 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { crc32, gunzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  convertCheckpoint,
-  denseTensor,
-  readCheckpoint,
-  readGolden,
-  saveStateDict,
-} from '../src/index.js';
+import { denseTensor, readCheckpoint, saveStateDict } from '../src/checkpoint/index.js';
+import { convertCheckpoint, readGolden } from '../src/index.js';
 import { BUNDLED, CHECKPOINT } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, MAIN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { SLOW } from './helpers/tiers.js';
@@ -192,7 +187,9 @@ describe('another checkpoint', () => {
   test('is refused, unless that is allowed', SLOW, async () => {
     const other = join(tmp, 'again.pth');
     // The same weights in another file: legacy streams have another hash.
-    const { value } = await import('../src/index.js').then((m) => m.readCheckpoint(BUNDLED));
+    const { value } = await import('../src/checkpoint/index.js').then((m) =>
+      m.readCheckpoint(BUNDLED),
+    );
     writeFileSync(other, await saveStateDict(value as never, { format: 'legacy' }));
     const args = ['convert', other, out, '--golden', small, '--image-size', '64'];
     expectFailure(

@@ -4,14 +4,16 @@ import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import {
   type Checkpoint,
-  type ConvertOptions,
   contiguousBytes,
-  convertCheckpoint,
-  exportCheckpoint,
-  type NamedBytes,
   readCheckpoint,
   type StateDict,
   stateDictMetadata,
+} from '../src/checkpoint/index.js';
+import {
+  type ConvertOptions,
+  convertCheckpoint,
+  exportCheckpoint,
+  type NamedBytes,
 } from '../src/index.js';
 import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { expectFailure, pth2tfjs, temporaryFolder } from './helpers/cli.js';

@@ -4,15 +4,8 @@
  * than to say nothing, and must not happen. Sound pairs of many kinds must pass.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  convertCheckpoint,
-  isPth2tfjsError,
-  readCheckpoint,
-  readGolden,
-  type TensorView,
-  toFloat32,
-  verifyModel,
-} from '../src/index.js';
+import { readCheckpoint, type TensorView, toFloat32 } from '../src/checkpoint/index.js';
+import { convertCheckpoint, isPth2tfjsError, readGolden, verifyModel } from '../src/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { FURTHER_GOLDENS } from './helpers/fault-further-goldens.js';
 import { FURTHER_INPUTS } from './helpers/fault-further-inputs.js';

@@ -4,14 +4,12 @@
  * no code with the causes that it looks for.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint, type TensorView, toFloat32 } from '../src/checkpoint/index.js';
 import {
   convertCheckpoint,
   type Golden,
   isPth2tfjsError,
-  readCheckpoint,
   readGolden,
-  type TensorView,
-  toFloat32,
   type Verification,
   type VerifyOptions,
   verifyModel,

@@ -1,16 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { denseTensor, type TensorView } from '../src/checkpoint/index.js';
 import { OpaqueObject } from '../src/checkpoint/pickle/inert.js';
 import type { Checkpoint } from '../src/checkpoint/read-checkpoint.js';
-import {
-  convertCheckpoint,
-  denseTensor,
-  isPth2tfjsError,
-  readGolden,
-  type TensorView,
-  verifyModel,
-} from '../src/index.js';
+import { convertCheckpoint, isPth2tfjsError, readGolden, verifyModel } from '../src/index.js';
 import { contradictions } from '../src/verify/fits.js';
 import { parseGolden } from '../src/verify/golden.js';
 import { BUNDLED, CHECKPOINT, convertBundled } from './helpers/bundled.js';
@@ -192,7 +186,7 @@ describe('a checkpoint with a number that is none', () => {
       readFileSync(join(GOLDEN, 'googlenet.64.layers.golden.pth.gz')),
     );
     const plain = { ...golden, provenance: null };
-    const { readCheckpoint, saveStateDict } = await import('../src/index.js');
+    const { readCheckpoint, saveStateDict } = await import('../src/checkpoint/index.js');
     const { value } = await readCheckpoint(BUNDLED);
     const broken = new Map(value as ReadonlyMap<string, TensorView>);
     broken.set(

@@ -11,19 +11,17 @@ import { toPixels } from '../src/image/imagenet.js';
 import { preprocess } from '../src/image/preprocess.js';
 import {
   type ConvertOptions,
-  compareLogits,
   convertCheckpoint,
-  DEFAULT_RTOL,
   type Golden,
   INPUTS,
   type InputKind,
   loadGoogLeNet,
-  loadModel,
   type NamedBytes,
   readGolden,
   verifyModel,
 } from '../src/index.js';
 import { batchNHWC } from '../src/verify/golden.js';
+import { compareLogits, DEFAULT_RTOL, loadModel } from '../src/verify/index.js';
 import { BUNDLED, bundledConvolutions, CHECKPOINT, convertBundled } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readImage } from '../cli/image-files.js';
 import { STDIN } from '../cli/stdin.js';
-import { denseTensor, readCheckpoint, saveStateDict, type TensorView } from '../src/index.js';
+import {
+  denseTensor,
+  readCheckpoint,
+  saveStateDict,
+  type TensorView,
+} from '../src/checkpoint/index.js';
 import { BUNDLED, CHECKPOINT } from './helpers/bundled.js';
 import { GOLDEN, MAIN, pth2tfjs, type Run, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';

@@ -6,8 +6,6 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  type BackendResult,
-  type Comparison,
   type ConvertOptions,
   convertCheckpoint,
   type Golden,
@@ -16,6 +14,7 @@ import {
   readGolden,
   verifyModel,
 } from '../src/index.js';
+import type { BackendResult, Comparison } from '../src/verify/index.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
 import { drawSeed } from './helpers/seed.js';

@@ -5,7 +5,6 @@ import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { VERSION } from '../src/base/version.js';
 import * as api from '../src/index.js';
-import * as training from '../src/training/index.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
 import { SLOW } from './helpers/tiers.js';
@@ -19,57 +18,58 @@ test('the version in the code is the package’s', () => {
   expect(VERSION).toBe(manifest.version);
 });
 
-test('the public names are these', () => {
-  expect(Object.keys(api).sort()).toEqual([
-    'BACKEND_NAMES',
-    'CheckpointFile',
-    'DEFAULT_RTOL',
+/** The values that each door gives, by what stands in package.json. */
+const DOORS: Readonly<Record<string, readonly string[]>> = {
+  '.': [
     'GoogLeNet',
-    'IMAGENET_MEAN',
-    'IMAGENET_STD',
     'INPUTS',
     'MODEL_FORMATS',
     'MappingError',
     'NETWORK_KEYS',
     'Pth2tfjsError',
     'QUANTIZATIONS',
-    'REPORT_FORMATS',
-    'TensorView',
-    'compareLogits',
-    'compareQuantizations',
-    'contiguousBytes',
     'convertCheckpoint',
     'convertToSafetensors',
-    'denseTensor',
     'exportCheckpoint',
-    'findStateDicts',
     'formatReport',
     'inspectCheckpoint',
     'isPth2tfjsError',
-    'listOpaque',
-    'listTensors',
     'loadGoogLeNet',
-    'loadModel',
     'matchStateDict',
     'parseLabels',
-    'preprocess',
-    'readCheckpoint',
     'readGolden',
     'readNetwork',
-    'resizeAndCrop',
+    'summary',
+    'verifyModel',
+  ],
+  './checkpoint': [
+    'CheckpointFile',
+    'TensorView',
+    'contiguousBytes',
+    'denseTensor',
+    'findStateDicts',
+    'listOpaque',
+    'listTensors',
+    'readCheckpoint',
     'saveSafetensors',
     'saveStateDict',
     'selectStateDict',
     'stateDictMetadata',
-    'summary',
     'toFloat32',
+  ],
+  './verify': [
+    'BACKEND_NAMES',
+    'DEFAULT_RTOL',
+    'REPORT_FORMATS',
+    'compareLogits',
+    'compareQuantizations',
+    'formatReport',
+    'loadModel',
+    'readGolden',
     'verdict',
     'verifyModel',
-  ]);
-});
-
-test('the public names for training are these', () => {
-  expect(Object.keys(training).sort()).toEqual([
+  ],
+  './training': [
     'AUX_LOSS_WEIGHT',
     'TrainableGoogLeNet',
     'crossEntropy',
@@ -77,7 +77,24 @@ test('the public names for training are these', () => {
     'googlenetLoss',
     'loadTrainable',
     'summary',
-  ]);
+  ],
+  './preprocess': ['IMAGENET_MEAN', 'IMAGENET_STD', 'preprocess', 'resizeAndCrop'],
+  './imagenet-labels': ['IMAGENET_LABELS'],
+};
+
+describe('the doors of the package', () => {
+  test('are these', () => {
+    expect(Object.keys(manifest.exports)).toEqual([...Object.keys(DOORS), './package.json']);
+  });
+
+  test.each(Object.entries(DOORS))('%s gives these names', async (door, names) => {
+    const file = join(ROOT, manifest.exports[door].default);
+    expect(Object.keys(await import(file)).sort()).toEqual(names);
+  });
+
+  test('the first is for everyone, and small', () => {
+    expect(DOORS['.']?.length).toBeLessThanOrEqual(25);
+  });
 });
 
 test('the library reaches for no file system, network or process', () => {

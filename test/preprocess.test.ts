@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { preprocess, type RawImage, resizeAndCrop } from '../src/index.js';
+import { preprocess, type RawImage, resizeAndCrop } from '../src/image/index.js';
 import { temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';
 import { drawSeed } from './helpers/seed.js';

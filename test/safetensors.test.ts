@@ -7,19 +7,21 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, test } from 'vitest';
+import {
+  listTensors,
+  readCheckpoint,
+  type StateDict,
+  saveSafetensors,
+} from '../src/checkpoint/index.js';
 import { contiguousBytes } from '../src/checkpoint/tensor/tensor.js';
 import {
   convertCheckpoint,
   convertToSafetensors,
   isPth2tfjsError,
-  listTensors,
   loadGoogLeNet,
   type NamedBytes,
   type Pth2tfjsError,
-  readCheckpoint,
   readGolden,
-  type StateDict,
-  saveSafetensors,
 } from '../src/index.js';
 import { BUNDLED, bundledStateDict, convertBundled } from './helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';

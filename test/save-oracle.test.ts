@@ -5,8 +5,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint, saveStateDict, stateDictMetadata } from '../src/checkpoint/index.js';
 import type { StateDict } from '../src/checkpoint/tensor/tensor.js';
-import { readCheckpoint, saveStateDict, stateDictMetadata } from '../src/index.js';
 import { stateDictEntries, stateDictVersions } from '../src/network/keys.js';
 import { googlenet } from '../src/networks/googlenet.js';
 import { temporaryFolder } from './helpers/cli.js';

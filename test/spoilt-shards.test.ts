@@ -2,17 +2,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { StateDict } from '../src/checkpoint/tensor/tensor.js';
 import {
-  type ConvertOptions,
-  convertCheckpoint,
   denseTensor,
-  type NamedBytes,
   readCheckpoint,
   saveStateDict,
   type TensorView,
   toFloat32,
-} from '../src/index.js';
+} from '../src/checkpoint/index.js';
+import type { StateDict } from '../src/checkpoint/tensor/tensor.js';
+import { type ConvertOptions, convertCheckpoint, type NamedBytes } from '../src/index.js';
 import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { openStoredModel, readStoredModel } from '../src/stored-model/open.js';
 import { weightWarnings } from '../src/stored-model/weight-warnings.js';

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compareLogits, DEFAULT_RTOL, type Golden, readGolden } from '../src/index.js';
+import { type Golden, readGolden } from '../src/index.js';
+import { compareLogits, DEFAULT_RTOL } from '../src/verify/index.js';
 import { bundledConvolutions, convertBundled } from './helpers/bundled.js';
 import { GOLDEN } from './helpers/cli.js';
 import { channelsLast, type StockReport, startStockLoader } from './helpers/stock.js';

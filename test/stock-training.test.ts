@@ -5,14 +5,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import {
-  compareLogits,
-  contiguousBytes,
-  DEFAULT_RTOL,
-  readNetwork,
-  type StateDict,
-  type TensorView,
-} from '../src/index.js';
+import { contiguousBytes, type StateDict, type TensorView } from '../src/checkpoint/index.js';
+import { readNetwork } from '../src/index.js';
+import { compareLogits, DEFAULT_RTOL } from '../src/verify/index.js';
 import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, runPython } from './helpers/python.js';

@@ -4,16 +4,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { saveSafetensors, saveStateDict, TensorView } from '../src/checkpoint/index.js';
 import type { DType } from '../src/checkpoint/tensor/dtype.js';
 import { checkUnfolded, TensorStorage } from '../src/checkpoint/tensor/tensor.js';
-import {
-  convertCheckpoint,
-  inspectCheckpoint,
-  readGolden,
-  saveSafetensors,
-  saveStateDict,
-  TensorView,
-} from '../src/index.js';
+import { convertCheckpoint, inspectCheckpoint, readGolden } from '../src/index.js';
 import { stateDictEntries } from '../src/network/keys.js';
 import { googlenet } from '../src/networks/googlenet.js';
 import { bundledStateDict, CHECKPOINT } from './helpers/bundled.js';

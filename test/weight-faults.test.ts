@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import type { io } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { concatenate } from '../src/base/bytes.js';
+import { saveStateDict, toFloat32 } from '../src/checkpoint/index.js';
 import { denseTensor } from '../src/checkpoint/tensor/dense-tensor.js';
 import {
   type ConvertOptions,
@@ -13,8 +14,6 @@ import {
   exportCheckpoint,
   loadGoogLeNet,
   type NamedBytes,
-  saveStateDict,
-  toFloat32,
 } from '../src/index.js';
 import { prepareBackend } from '../src/runtimes/tfjs/backends.js';
 import { openStoredModel } from '../src/stored-model/open.js';

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
-import { IMAGENET_MEAN, IMAGENET_STD } from 'pth2tfjs';
+import { IMAGENET_MEAN, IMAGENET_STD } from 'pth2tfjs/preprocess';
 
 const require = createRequire(import.meta.url);
 /** Of MNIST's images; the files of the package `mnist` hold them as shares of 255, with three decimals. */

@@ -1,5 +1,7 @@
 /** Mistakes in the input that the golden file holds: the logits are of the right one. */
-import { type Golden, IMAGENET_MEAN, IMAGENET_STD } from '../../src/index.js';
+
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/image/index.js';
+import type { Golden } from '../../src/index.js';
 import { type Further, further, type Options } from './fault-further-types.js';
 
 type At = (n: number, c: number, y: number, x: number) => number;

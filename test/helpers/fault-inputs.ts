@@ -1,5 +1,7 @@
 /** Faults in the input that the golden file holds, beside the right logits. */
-import { type Golden, IMAGENET_MEAN, IMAGENET_STD } from '../../src/index.js';
+
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/image/index.js';
+import type { Golden } from '../../src/index.js';
 import { type Fault, type FaultRow, faultsOf, type Sound } from './fault-types.js';
 
 type Shape = Golden['shape'];
