@@ -1,5 +1,6 @@
 import type { Conversion } from '../src/convert.js';
 import { type ConvertOptions, checkConvertOptions } from '../src/convert-options.js';
+import type { NamedBytes } from '../src/stored-model/artifacts.js';
 import type { ModelFormat } from '../src/targets/formats.js';
 import type { Golden } from '../src/verify/golden.js';
 import { readCheckpointFile } from './checkpoint.js';
@@ -8,7 +9,7 @@ import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
 import { checkHubHash, inFile, printJSON, printNotes, printWarnings } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
-import { writeChecked, writeDirectory } from './output.js';
+import { writeChecked, writeWhileMade } from './output.js';
 import { formatSummary, formatTrials } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
 
@@ -41,13 +42,17 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
     trainable,
     ...labels,
   };
-  const conversion = await inFile(args.checkpoint, () => convertCheckpoint(checkpoint, options));
-  const hashWarnings = args.checkHash
-    ? checkHubHash(name, conversion.provenance.source.sha256)
-    : [];
-  const trial = { checkpoint, options, conversion };
-  const proof = await write(args, golden, trial);
-  const warnings = [...conversion.warnings, ...hashWarnings, ...(proof?.warnings ?? [])];
+  const convert = async (onShard?: (file: NamedBytes) => void): Promise<Conversion> => {
+    const conversion = await inFile(args.checkpoint, () =>
+      convertCheckpoint(checkpoint, options, onShard),
+    );
+    const { sha256 } = conversion.provenance.source;
+    const hashWarnings = args.checkHash ? checkHubHash(name, sha256) : [];
+    return { ...conversion, warnings: [...conversion.warnings, ...hashWarnings] };
+  };
+  const conversion = golden ? await convert() : await writeConverting(args, convert);
+  const proof = golden && (await writeProved(args, golden, { checkpoint, options, conversion }));
+  const warnings = [...conversion.warnings, ...(proof?.warnings ?? [])];
   const seconds = (performance.now() - started) / 1000;
   print(args, { ...conversion, warnings }, seconds, proof);
 }
@@ -65,17 +70,29 @@ interface Proof extends Judgement {
   readonly warnings: readonly string[];
 }
 
-async function write(
+/** Writes weight files while the next are made. */
+function writeConverting(
+  { out, force }: ConvertArguments,
+  convert: (onShard: (file: NamedBytes) => void) => Promise<Conversion>,
+): Promise<Conversion> {
+  return writeWhileMade(out, { force }, async (folder) => {
+    const early = new Set<string>();
+    const conversion = await convert((shard) => {
+      early.add(shard.name);
+      folder.add(shard);
+    });
+    for (const file of conversion.files) if (!early.has(file.name)) folder.add(file);
+    return conversion;
+  });
+}
+
+async function writeProved(
   args: ConvertArguments,
-  golden: Golden | undefined,
+  golden: Golden,
   rest: Pick<Trial, 'checkpoint' | 'options' | 'conversion'>,
-): Promise<Proof | undefined> {
-  const { out, force, golden: name } = args;
+): Promise<Proof> {
+  const { out, force, golden: name = '' } = args;
   const { files, provenance } = rest.conversion;
-  if (golden === undefined || name === undefined) {
-    await writeDirectory(out, files, { force });
-    return undefined;
-  }
   const { checkGolden, explain, judge, Unlike } = await import('./judge.js');
   await checkGolden({ name, golden }, provenance, args.allowOtherCheckpoint);
   const { contradictions } = await import('../src/verify/fits.js');

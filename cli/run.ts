@@ -50,6 +50,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 ]);
 const NAMES = [...COMMANDS.keys()].join(', ');
 
+/** What the command line holds, with `-` by name. */
 const argv = nameStdin(process.argv.slice(2));
 const command = argv.find((argument) => COMMANDS.has(argument)) ?? '';
 
@@ -92,39 +93,43 @@ function loadCommands(): Promise<unknown[]> {
   return Promise.all((asked ? [asked] : [...COMMANDS.values()]).map(({ load }) => load()));
 }
 
-// A reader that has seen enough, such as head, closes the pipe; that is no failure of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
-});
+/** Does what the command line says; what goes wrong is reported. */
+export async function run(): Promise<void> {
+  // A reader that has seen enough, such as head, closes the pipe; that is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
 
-try {
-  const [first = '-'] = argv;
-  if (!first.startsWith('-') && !COMMANDS.has(first)) {
-    throw usageError(`unknown command: ${first}; there are ${NAMES}`);
+  try {
+    const [first = '-'] = argv;
+    if (!first.startsWith('-') && !COMMANDS.has(first)) {
+      throw usageError(`unknown command: ${first}; there are ${NAMES}`);
+    }
+    await yargs(argv)
+      .scriptName('pth2tfjs')
+      .detectLocale(false)
+      .usage(
+        '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
+      )
+      .command((await loadCommands()) as never)
+      .demandCommand(1, `a command is missing: ${NAMES}`)
+      .strict()
+      .middleware([keepLast, checkFlags], true)
+      .version(VERSION)
+      .help()
+      .epilogue(
+        'Exit codes: 0 good; 1 a check failed (parity, mapping, a required GPU); 2 bad usage, or input or output that cannot be used.',
+      )
+      .exitProcess(false)
+      .fail((message, error) => {
+        // yargs throws some complaints about the call as errors of its own.
+        if (error !== undefined && error !== null && error.name !== 'YError') throw error;
+        throw usageError(message ?? error.message);
+      })
+      .parseAsync();
+  } catch (error) {
+    const json = argv.findLast((argument) => /^--(no-)?json(=|$)/.test(argument));
+    reportError(error, json !== undefined && !/^--no-|=false$/.test(json));
   }
-  await yargs(argv)
-    .scriptName('pth2tfjs')
-    .usage(
-      '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
-    )
-    .command((await loadCommands()) as never)
-    .demandCommand(1, `a command is missing: ${NAMES}`)
-    .strict()
-    .middleware([keepLast, checkFlags], true)
-    .version(VERSION)
-    .help()
-    .epilogue(
-      'Exit codes: 0 good; 1 a check failed (parity, mapping, a required GPU); 2 bad usage, or input or output that cannot be used.',
-    )
-    .exitProcess(false)
-    .fail((message, error) => {
-      // yargs throws some complaints about the call as errors of its own.
-      if (error !== undefined && error !== null && error.name !== 'YError') throw error;
-      throw usageError(message ?? error.message);
-    })
-    .parseAsync();
-} catch (error) {
-  const json = argv.findLast((argument) => /^--(no-)?json(=|$)/.test(argument));
-  reportError(error, json !== undefined && !/^--no-|=false$/.test(json));
 }

@@ -34,6 +34,8 @@ const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
  * pieces keep each system call below its limit of 2 GiB.
  */
 const READERS = 4;
+/** Of as many threads as Node has for files, which has modules to load meanwhile. */
+const READERS_AHEAD = 2;
 const PIECE = 8 * 2 ** 20;
 
 /**
@@ -47,9 +49,22 @@ const PIECE = 8 * 2 ** 20;
  */
 export async function readSource(location: string, options: SourceOptions = {}): Promise<Source> {
   const { maxBytes = MAX_CHECKPOINT_BYTES } = options;
+  const begun = ahead.get(location);
+  ahead.delete(location);
+  if (begun !== undefined) return begun;
   if (location === STDIN) return { name: 'stdin', bytes: await readStdin(maxBytes) };
   if (isWebURL(location)) return readUrl(parseUrl(location), options);
   return readPath(toPath(location), maxBytes);
+}
+
+/** What is being read already, by its location. */
+const ahead = new Map<string, Promise<Source>>();
+
+/** Reads a local file into memory that threads can share, for the next who asks for it. */
+export function beginReading(path: string): Promise<Source> {
+  const reading = readPath(path, MAX_CHECKPOINT_BYTES, true);
+  ahead.set(path, reading);
+  return reading;
 }
 
 /** Whether a location is fetched from a server. */
@@ -100,14 +115,14 @@ interface OpenFile {
   readonly handle: FileHandle;
 }
 
-async function readPath(path: string, maxBytes: number): Promise<Source> {
+async function readPath(path: string, maxBytes: number, shared = false): Promise<Source> {
   let handle: FileHandle | undefined;
   try {
     // Without O_NONBLOCK, opening a pipe would wait for a writer; Windows has neither.
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const { size } = await checkFile(path, handle, maxBytes);
-    const bytes = allocate(path, size);
-    await fill(bytes, { path, handle });
+    const bytes = shared ? allocateShared(path, size) : allocate(path, size);
+    await fill(bytes, { path, handle }, shared ? READERS_AHEAD : READERS);
     const after = (await handle.stat()).size;
     if (after !== size) throw changed(path, size, after);
     return { name: basename(path), bytes };
@@ -115,6 +130,15 @@ async function readPath(path: string, maxBytes: number): Promise<Source> {
     throw pathError(path, error);
   } finally {
     await handle?.close();
+  }
+}
+
+/** In memory that threads can share, if there is some. */
+function allocateShared(path: string, size: number): Uint8Array {
+  try {
+    return new Uint8Array(new SharedArrayBuffer(size));
+  } catch {
+    return allocate(path, size);
   }
 }
 
@@ -130,7 +154,7 @@ async function checkFile(path: string, handle: FileHandle, maxBytes: number) {
   return info;
 }
 
-async function fill(bytes: Uint8Array, file: OpenFile): Promise<void> {
+async function fill(bytes: Uint8Array, file: OpenFile, readers: number): Promise<void> {
   let next = 0;
   const reader = async () => {
     while (next < bytes.length) {
@@ -139,7 +163,7 @@ async function fill(bytes: Uint8Array, file: OpenFile): Promise<void> {
       await fillPiece(bytes, file, start, next);
     }
   };
-  await Promise.all(Array.from({ length: READERS }, reader));
+  await Promise.all(Array.from({ length: readers }, reader));
 }
 
 /** The range from `start` to `end`, each time from the file's same place. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   access,
@@ -126,7 +125,9 @@ function prefixOf(place: string): string {
 
 /** A name beside `place` that nothing has yet: `.<base>.pth2tfjs-<pid>-<random>`. */
 export function newSibling(place: string): string {
-  return `${prefixOf(place)}${process.pid}-${randomBytes(4).toString('hex')}`;
+  // node:crypto would take longer to load than the folder to write.
+  const random = Math.floor(Math.random() * 2 ** 32).toString(16);
+  return `${prefixOf(place)}${process.pid}-${random.padStart(8, '0')}`;
 }
 
 /** Clears up after runs to the same place that were killed and could not do so themselves. */

@@ -14,7 +14,12 @@ import { faultWarnings, type WeightFaults } from './network/weight-faults.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
 import { readNetwork } from './read-network.js';
-import { type ArtifactsInput, type NamedBytes, toArtifacts } from './stored-model/artifacts.js';
+import {
+  type ArtifactsInput,
+  earlyShards,
+  type NamedBytes,
+  toArtifacts,
+} from './stored-model/artifacts.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
 import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
@@ -39,12 +44,14 @@ export interface Conversion {
  * pixels, see `input`), and gives logits `[batch, numClasses]`.
  *
  * @param checkpoint what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
+ * @param onShard given the weight files one by one as soon as each is complete, where that is before all are
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`, `usage`;
  *   {@link MappingError} when the state dict does not fit.
  */
 export async function convertCheckpoint(
   checkpoint: CheckpointSource,
   options: ConvertOptions = {},
+  onShard: (file: NamedBytes) => void = () => {},
 ): Promise<Conversion> {
   checkConvertOptions(options);
   const { quantization } = options;
@@ -74,7 +81,8 @@ export async function convertCheckpoint(
   });
   const target = { ...provenance, imageSize, auxClasses: match.auxClasses };
   const description = describe(target, format, input, trainable);
-  const { data, faults } = fillTensors(description.weights, stateDict);
+  const onFilled = earlyShards({ ...description, quantization }, onShard);
+  const { data, faults } = fillTensors(description.weights, stateDict, { onFilled });
   return {
     files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,

@@ -33,7 +33,8 @@ export class CheckpointFile {
 
   /** Of the file after gunzip; undefined where the platform has no Web Crypto. */
   sha256(): Promise<string | undefined> {
-    this.hashing ??= this.ungzip().then(({ file }) => sha256(file));
+    const hash = this.options.sha256 ?? sha256;
+    this.hashing ??= this.ungzip().then(({ file }) => hash(file));
     return this.hashing;
   }
 

@@ -1,5 +1,6 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { checkUnpackedSize } from '../base/limits.js';
+import type { Sha256 } from '../base/sha256.js';
 import type { Checkpoint } from './container/container.js';
 import { type Crc32, crc32 } from './container/crc32.js';
 import { gunzip } from './container/gzip.js';
@@ -13,6 +14,8 @@ export type { Checkpoint, Container } from './container/container.js';
 export interface ReadOptions {
   /** A faster CRC-32, such as Node's `zlib.crc32`. */
   readonly crc32?: Crc32 | undefined;
+  /** A faster SHA-256 than Web Crypto's, which has to copy the file. */
+  readonly sha256?: Sha256 | undefined;
 }
 
 /**

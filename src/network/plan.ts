@@ -1,6 +1,6 @@
-import { toFloat32 } from '../checkpoint/tensor/float32.js';
+import { ScratchRoom, toFloat32 } from '../checkpoint/tensor/float32.js';
 import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor/tensor.js';
-import { type OIHW, toHWIO } from '../numbers/layout.js';
+import { type OIHW, scaleToHWIO, toHWIO } from '../numbers/layout.js';
 import { numel } from '../numbers/shape.js';
 import type { Conv2d } from './value.js';
 import { allFinite, findFaults, type WeightFaults } from './weight-faults.js';
@@ -49,6 +49,13 @@ export interface FilledTensors {
   readonly faults: WeightFaults;
 }
 
+export interface FillOptions {
+  /** How a BatchNorm is folded; default as it is in evaluation mode. */
+  readonly batchNorm?: FoldBatchNorm | undefined;
+  /** Told how many numbers of the data are final, from its start. */
+  readonly onFilled?: (data: Float32Array, count: number) => void;
+}
+
 /**
  * Computes the stored tensors of a state dict that fits: BatchNorm folded, kernels permuted. Folding is
  * done in float64 and rounded to float32 once.
@@ -57,27 +64,35 @@ export interface FilledTensors {
 export function fillTensors(
   tensors: readonly StoredTensor[],
   stateDict: StateDict,
-  batchNorm: FoldBatchNorm = foldBatchNorm,
+  { batchNorm = foldBatchNorm, onFilled = () => {} }: FillOptions = {},
 ): FilledTensors {
   const keys = [...new Set(tensors.flatMap(({ recipe }) => keysOf(recipe)))];
   checkUnfolded(keys.map((key) => stateDict.get(key) as TensorView));
   const data = new Float32Array(tensors.reduce((sum, { shape }) => sum + numel(shape), 0));
-  const read = (key: string) => toFloat32(stateDict.get(key) as TensorView);
-  const copied: [string, Float32Array][] = [];
+  // The kernels, of which each is done with before the next is read, share the memory that reading takes.
+  const room = new ScratchRoom();
+  const read: Read = (key, reuse) =>
+    toFloat32(stateDict.get(key) as TensorView, reuse ? room : undefined);
   const folding = new Folding(read, batchNorm);
-  let at = 0;
-  for (const { shape, recipe } of tensors) {
-    const slot = data.subarray(at, at + numel(shape));
-    at += slot.length;
-    if (recipe.type === 'folded') folding.fill(slot, recipe);
-    else if (recipe.type === 'constant') slot.set(recipe.values());
-    else {
-      const values = read(recipe.key);
-      copied.push([recipe.key, values]);
-      slot.set(recipe.oihw === undefined ? values : toHWIO(values, recipe.oihw));
+  /** Fills all, and gives each that is copied by its key. */
+  function* fill(): Generator<[string, Float32Array]> {
+    let at = 0;
+    for (const { shape, recipe } of tensors) {
+      const slot = data.subarray(at, at + numel(shape));
+      at += slot.length;
+      if (recipe.type === 'folded') folding.fill(slot, recipe);
+      else if (recipe.type === 'constant') slot.set(recipe.values());
+      else {
+        const values = read(recipe.key, true);
+        if (recipe.oihw === undefined) slot.set(values);
+        else toHWIO(values, recipe.oihw, slot);
+        yield [recipe.key, values];
+      }
+      onFilled(data, at);
     }
   }
-  return { data, faults: joinFaults(findFaults(copied), folding) };
+  const copied = findFaults(fill());
+  return { data, faults: joinFaults(copied, folding) };
 }
 
 /** What a recipe takes from the state dict. */
@@ -116,7 +131,8 @@ export function batchNormWith(eps: number) {
   ): ReturnType<FoldBatchNorm> => foldBatchNorm(gamma, beta, mean, variance, eps);
 }
 
-type Read = (key: string) => Float32Array;
+/** @param reuse whether what the last such call gave is not needed any more */
+type Read = (key: string, reuse?: boolean) => Float32Array;
 
 /** Folds convolutions, and notes which of them came out broken. */
 class Folding {
@@ -137,16 +153,20 @@ class Folding {
       this.read(`${batchNorm.module}.${field}`),
     ) as Fields;
     const { scale, offset } = this.batchNorm(gamma, beta, mean, variance, batchNorm.eps);
-    if (part === 'bias') slot.set(offset);
-    else {
-      const weight = this.read(`${module}.weight`);
-      scaleKernel(weight, conv, scale, slot);
-      this.kernels++;
-      if (slot.every(isZero)) {
-        this.zeros.set(module, `${weight.every(isZero) ? module : batchNorm.module}.weight`);
-      }
+    const finite = part === 'bias' ? fillBias(slot, offset) : this.fillKernel(slot, conv, scale);
+    if (!finite) this.broken.set(module, conv);
+  }
+
+  /** Returns whether it is finite. */
+  private fillKernel(slot: Float32Array, conv: FoldedConv, scale: Float64Array): boolean {
+    const { module, batchNorm } = conv;
+    const weight = this.read(`${module}.weight`, true);
+    const finite = scaleToHWIO(weight, kernelOIHW(conv), scale, slot);
+    this.kernels++;
+    if (slot.every(isZero)) {
+      this.zeros.set(module, `${weight.every(isZero) ? module : batchNorm.module}.weight`);
     }
-    if (!allFinite(slot)) this.broken.set(module, conv);
+    return finite;
   }
 
   /** Which tensors of the folded convolutions are to blame. */
@@ -175,28 +195,13 @@ type Fields = [Float32Array, Float32Array, Float32Array, Float32Array];
 
 const isZero = (value: number) => value === 0;
 
-/**
- * A kernel times its output channel's scale.
- * @param target receives `[height, width, inChannels, outChannels]`
- */
-function scaleKernel(
-  source: Float32Array,
-  { inChannels, outChannels, groups, kernel }: Conv2d,
-  scale: Float64Array,
-  target: Float32Array,
-): void {
-  const area = numel(kernel);
-  const into = inChannels / groups;
-  const filter = into * area;
-  // Output channels innermost: the reads then share cache lines with those of the next tap.
-  for (let i = 0; i < into; i++) {
-    for (let p = 0; p < area; p++) {
-      const to = (p * into + i) * outChannels;
-      for (let o = 0, from = i * area + p; o < outChannels; o++, from += filter) {
-        target[to + o] = (source[from] as number) * (scale[o] as number);
-      }
-    }
-  }
+function fillBias(slot: Float32Array, offset: Float64Array): boolean {
+  slot.set(offset);
+  return allFinite(slot);
+}
+
+function kernelOIHW({ inChannels, outChannels, groups, kernel: [height, width] }: Conv2d): OIHW {
+  return [outChannels, inChannels / groups, height, width];
 }
 
 function joinFaults(copied: WeightFaults, folding: Folding): WeightFaults {

@@ -38,11 +38,7 @@ export interface ArtifactsInput {
  */
 export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
   const { data, manifest } = storeWeights(input);
-  const count = Math.max(1, Math.ceil(data.length / SHARD_BYTES));
-  const shards = Array.from({ length: count }, (_, i) => ({
-    name: `group1-shard${i + 1}of${count}.bin`,
-    bytes: data.subarray(i * SHARD_BYTES, (i + 1) * SHARD_BYTES),
-  }));
+  const shards = splitIntoShards(data);
   const modelJSON = {
     format: input.format,
     generatedBy: input.provenance.tool,
@@ -62,6 +58,38 @@ export function toArtifacts(input: ArtifactsInput): NamedBytes[] {
     ...shards,
   ];
 }
+
+/** The weight files, as views of all that they hold. */
+function splitIntoShards(data: Uint8Array): NamedBytes[] {
+  const count = Math.max(1, Math.ceil(data.length / SHARD_BYTES));
+  return Array.from({ length: count }, (_, i) => ({
+    name: `group1-shard${i + 1}of${count}.bin`,
+    bytes: data.subarray(i * SHARD_BYTES, (i + 1) * SHARD_BYTES),
+  }));
+}
+
+/**
+ * Gives the weight files of a model whose weights are stored as they are, while these are still being made:
+ * what {@link toArtifacts} makes of them in the end.
+ * @returns to be told how many numbers of the data are final, from its start
+ */
+export function earlyShards(
+  { constants = [], quantization }: Pick<ArtifactsInput, 'constants' | 'quantization'>,
+  give: (shard: NamedBytes) => void,
+): (data: Float32Array, count: number) => void {
+  let waiting: NamedBytes[] | undefined;
+  return (data, count) => {
+    if (quantization !== undefined || constants.length > 0 || !HOST_IS_LITTLE_ENDIAN) return;
+    waiting ??= splitIntoShards(littleEndianBytes(data));
+    const reached = data.byteOffset + 4 * count;
+    while (waiting[0] !== undefined && endOf(waiting[0].bytes) <= reached) {
+      give(waiting[0]);
+      waiting.shift();
+    }
+  };
+}
+
+const endOf = ({ byteOffset, length }: Uint8Array) => byteOffset + length;
 
 /** What lies in the weight files, one after the other, and what the manifest says of it. */
 interface Stored {

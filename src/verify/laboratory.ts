@@ -97,7 +97,7 @@ export class Laboratory {
   fromCheckpoint(batchNorm?: FoldBatchNorm): EditableModel | null {
     if (this.checkpoint === null) return null;
     const { tensors } = this.describe(this.golden.shape[2]);
-    const { data } = fillTensors(tensors, this.checkpoint.stateDict, batchNorm);
+    const { data } = fillTensors(tensors, this.checkpoint.stateDict, { batchNorm });
     const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
     let at = 0;
     for (const { name, shape } of tensors) {

@@ -4,7 +4,6 @@ import { unpickle } from '../pickle/unpickle.js';
 import type { TensorStorage } from '../tensor/tensor.js';
 import type { Checkpoint } from './container.js';
 import type { Crc32 } from './crc32.js';
-import { unzip } from './unzip.js';
 import { readZipDirectory, type ZipEntry } from './zip-directory.js';
 
 /**
@@ -25,7 +24,7 @@ export async function readZip(bytes: Uint8Array, crc32: Crc32): Promise<Checkpoi
   const entries = readZipDirectory(bytes);
   const top = topFolder(entries);
   checkSizes(entries, top);
-  const contents = await extract(entries, `${top}data/`, crc32);
+  const contents = await extract(entries, crc32);
   const text = (name: string) => new TextDecoder().decode(contents.get(top + name)).trim();
   const byteOrder = readByteOrder(contents.has(`${top}byteorder`) ? text('byteorder') : 'little');
   const pickle = contents.get(`${top}data.pkl`) as Uint8Array;
@@ -134,14 +133,12 @@ function describeArchive(names: readonly string[]): readonly [what: string, hint
   return [`a zip archive without data.pkl; it holds ${shown}`, pass];
 }
 
-/** All entries' contents by name: the storages in place where they are stored, the rest through jszip. */
+/** All entries' contents by name: in place where they are stored, the rest through jszip. */
 async function extract(
   entries: readonly ZipEntry[],
-  storages: string,
   crc32: Crc32,
 ): Promise<Map<string, Uint8Array>> {
-  const inPlace = ({ name, method }: ZipEntry) => method === 0 && name.startsWith(storages);
-  const unpacked = await unzip(entries.filter((entry) => !inPlace(entry)));
+  const unpacked = await inflate(entries.filter(({ method }) => method !== 0));
   const contents = new Map<string, Uint8Array>();
   const checksums = hasChecksums(entries);
   for (const entry of entries) {
@@ -158,6 +155,13 @@ async function extract(
     contents.set(entry.name, data);
   }
   return contents;
+}
+
+/** PyTorch compresses nothing, so what can do this is loaded where somebody else did. */
+async function inflate(entries: readonly ZipEntry[]): Promise<Map<ZipEntry, Uint8Array>> {
+  if (entries.length === 0) return new Map();
+  const { unzip } = await import('./unzip.js');
+  return unzip(entries);
 }
 
 /** Most records are a word or a number; only the pickle and the storages may be large. */

@@ -79,21 +79,37 @@ function roundInteger(value: bigint): number {
   return value < 0n ? -kept : kept;
 }
 
+/** Memory for one tensor after the other: what is read into it is gone with the next. */
+export class ScratchRoom {
+  private floats = new Float32Array(0);
+
+  take(numel: number): Float32Array<ArrayBuffer> {
+    if (numel > this.floats.length) this.floats = new Float32Array(numel);
+    return this.floats.subarray(0, numel);
+  }
+}
+
+/** Where numbers go that do not lie in the checkpoint as they are read. */
+type Room = Pick<ScratchRoom, 'take'>;
+
+const NEW_MEMORY: Room = { take: (numel) => new Float32Array(numel) };
+
 /**
  * The elements in row-major order as float32, rounded to nearest even, as `tensor.float()` gives
  * them (`dequantize()` for quantized tensors). May share memory with the checkpoint.
+ * @param room for those that do not, and are needed for a moment only
  * @throws Pth2tfjsError `unsupported` for complex tensors, which have no real value.
  */
-export function toFloat32(view: TensorView): Float32Array {
+export function toFloat32(view: TensorView, room: Room = NEW_MEMORY): Float32Array {
   if (view.numel * 4 > MAX_TENSOR_BYTES) {
     throw new Pth2tfjsError('limit', `a tensor of shape [${view.shape}] takes more than 1 GiB`);
   }
   const bytes = contiguousBytes(view);
   const { dtype, numel } = view;
-  if (dtype === 'float32') return viewFloat32(bytes, numel);
-  if (dtype === 'bfloat16') return widenBfloat16(bytes, numel);
+  if (dtype === 'float32') return viewFloat32(bytes, numel, room);
+  if (dtype === 'bfloat16') return widenBfloat16(bytes, room.take(numel));
   const minifloat = MINIFLOATS[dtype];
-  if (minifloat !== undefined) return lookUp(bytes, numel, tableFor(dtype, minifloat));
+  if (minifloat !== undefined) return lookUp(bytes, tableFor(dtype, minifloat), room.take(numel));
   const read = READERS[dtype];
   if (read === undefined) {
     const complex = dtype.startsWith('complex');
@@ -103,31 +119,32 @@ export function toFloat32(view: TensorView): Float32Array {
   }
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = itemSize(dtype);
-  const out = new Float32Array(numel);
+  const out = room.take(numel);
   for (let i = 0; i < numel; i++) out[i] = read(data, i * size);
   return view.quantizer === undefined ? out : dequantize(out, view.shape, view.quantizer);
 }
 
-function viewFloat32(bytes: Uint8Array, numel: number): Float32Array {
+function viewFloat32(bytes: Uint8Array, numel: number, room: Room): Float32Array {
   if (!HOST_IS_LITTLE_ENDIAN) {
     const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return Float32Array.from({ length: numel }, (_, i) => data.getFloat32(i * 4, true));
   }
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  return new Float32Array(aligned.buffer, aligned.byteOffset, numel);
+  if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, numel);
+  const values = room.take(numel);
+  new Uint8Array(values.buffer, values.byteOffset, bytes.length).set(bytes);
+  return values;
 }
 
 /** bfloat16 is the upper half of a float32. A loop, since `Uint32Array.from` takes thirty times as long. */
-function widenBfloat16(bytes: Uint8Array, numel: number): Float32Array {
+function widenBfloat16(bytes: Uint8Array, values: Float32Array): Float32Array {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const bits = new Uint32Array(numel);
-  for (let i = 0; i < numel; i++) bits[i] = data.getUint16(i * 2, true) << 16;
-  return new Float32Array(bits.buffer);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = data.getUint16(i * 2, true) << 16;
+  return values;
 }
 
-function lookUp(bytes: Uint8Array, numel: number, table: Float32Array): Float32Array {
-  const values = new Float32Array(numel);
-  for (let i = 0; i < numel; i++) values[i] = table[bytes[i] as number] as number;
+function lookUp(bytes: Uint8Array, table: Float32Array, values: Float32Array): Float32Array {
+  for (let i = 0; i < values.length; i++) values[i] = table[bytes[i] as number] as number;
   return values;
 }
 
