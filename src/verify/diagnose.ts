@@ -11,13 +11,14 @@ import { everywhere } from './causes/everywhere.js';
 import { exchangedLayers } from './causes/exchanged.js';
 import { asGraph } from './causes/graph.js';
 import {
+  blurredInputs,
   inputPairs,
   inputSuspects,
   movedImages,
   roundedInputs,
   sizedInputs,
 } from './causes/input.js';
-import { kernelLayouts } from './causes/kernel-layout.js';
+import { kernelLayouts, oneKernelLayout } from './causes/kernel-layout.js';
 import { otherCheckpoint } from './causes/other-checkpoint.js';
 import { averagesAlone, averagesBesideLayers } from './causes/outputs/averages.js';
 import { outputSuspects } from './causes/outputs.js';
@@ -57,17 +58,19 @@ const LINEUPS: readonly Lineup[] = [
   outputSuspects,
   averagesAlone,
   inputSuspects,
+  roundedInputs,
   torchLayers,
   batchNormEps,
   precisionSuspects,
   kernelLayouts,
   trainingMode,
+  blurredInputs,
+  movedImages,
+  sizedInputs,
   everywhere,
   exchangedLayers,
-  roundedInputs,
-  movedImages,
+  oneKernelLayout,
   inputPairs,
-  sizedInputs,
   oneLayer,
   branchOrders,
   vagueLayers,

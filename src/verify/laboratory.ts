@@ -1,14 +1,14 @@
 import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import { inferenceGraph } from '../describe-model.js';
-import { type FoldBatchNorm, fillTensors } from '../network/plan.js';
+import { type FoldBatchNorm, foldBatchNorm } from '../network/plan.js';
 import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import { toNCHW } from '../numbers/layout.js';
-import { numel } from '../numbers/shape.js';
 import { type LayerVisitor, type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
 import {
   closeModel,
   type EditableModel,
+  inputsOf,
   type LayerJSON,
   openModel,
   withWeights,
@@ -20,6 +20,7 @@ import { describeKeras } from '../targets/keras/lower.js';
 import { compareLogits, measureErrors } from './compare.js';
 import { batchNHWC, type Golden, imageNHWC } from './golden.js';
 import type { LayerReport } from './layers.js';
+import { UnfoldedWeights } from './unfolded-weights.js';
 
 /** What is done otherwise in a trial. */
 export interface Variation {
@@ -49,6 +50,8 @@ export class Laboratory {
   /** The layers that the network should have, at this size, with the model's transform_input. */
   readonly canonical: readonly LayerJSON[];
   private loaded: Loaded[] = [];
+  private right: EditableModel | undefined;
+  private unfolded: UnfoldedWeights | undefined;
 
   constructor(
     stored: StoredModel,
@@ -96,15 +99,15 @@ export class Laboratory {
   /** The model as it should be made from the checkpoint, with a BatchNorm of one's choice. */
   fromCheckpoint(batchNorm?: FoldBatchNorm): EditableModel | null {
     if (this.checkpoint === null) return null;
+    if (batchNorm !== undefined) return this.folded(this.checkpoint, batchNorm);
+    this.right ??= this.folded(this.checkpoint, foldBatchNorm);
+    return this.right;
+  }
+
+  private folded(checkpoint: Weights, batchNorm: FoldBatchNorm): EditableModel {
     const { tensors } = this.describe(this.golden.shape[2]);
-    const { data } = fillTensors(tensors, this.checkpoint.stateDict, { batchNorm });
-    const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-    let at = 0;
-    for (const { name, shape } of tensors) {
-      const length = numel(shape);
-      weights.set(name, { shape, data: data.subarray(at, at + length) });
-      at += length;
-    }
+    this.unfolded ??= new UnfoldedWeights(tensors, checkpoint.stateDict);
+    const weights = this.unfolded.fold(batchNorm);
     return withWeights({ ...this.model, layers: this.canonical, weights }, new Map());
   }
 
@@ -117,12 +120,12 @@ export class Laboratory {
     const input = variation.input?.(golden.input) ?? golden.input;
     const [images, channels, usual] = golden.shape;
     const { imageSize: side = usual } = variation;
-    const model = await this.load(variation.model);
+    const run = await this.load(variation.model);
     let worst = 0;
     for (let image = 0; image < images; image++) {
       const pixels = imageNHWC({ input, shape: [images, channels, side, side] }, image);
       const visit = variation.visit && forImage(variation.visit, image);
-      const actual = visit ? await model.trace(pixels, visit) : await model.predict(pixels);
+      const actual = await run(pixels, visit);
       worst = Math.max(worst, this.rowError(image, variation.logits?.(actual) ?? actual));
       if (!(worst <= enough)) return worst;
     }
@@ -146,7 +149,8 @@ export class Laboratory {
 
   /** Runs all images as one batch; for what depends on the whole batch. */
   async runBatch(model: EditableModel | undefined, batch: Float32Array, visit: LayerVisitor) {
-    return (await this.load(model)).trace(batch, visit);
+    const run = await this.load(model);
+    return run(batch, visit);
   }
 
   /** The relative error of one image's logits. */
@@ -168,22 +172,27 @@ export class Laboratory {
     return Math.max(...errors);
   }
 
-  /** Loading takes longer than running, so that models of the same layers share one. */
-  private async load(model: EditableModel = this.model): Promise<LoadedModel> {
-    const key = JSON.stringify(model.layers);
+  /** Loading takes longer than running, so that models whose weights fit into the same layers share one. */
+  private async load(model: EditableModel = this.model): Promise<Run> {
+    const { layers } = model;
+    const key = JSON.stringify(inOrder(layers) ? layers.flatMap(whatHoldsWeights) : layers);
     const known = this.loaded.find((each) => each.key === key);
     if (known === undefined) {
       while (this.loaded.length >= MOST_LOADED) this.loaded.shift()?.model.dispose();
       const loaded = await loadStored(closeModel(model));
-      this.loaded.push({ key, model: loaded, weights: model.weights });
-      return loaded;
+      this.loaded.push({ key, layers, model: loaded, weights: model.weights });
+      return (batch, visit) => (visit ? loaded.trace(batch, visit) : loaded.predict(batch));
     }
     const changes = [...model.weights]
       .filter(([name, { data }]) => known.weights.get(name)?.data !== data)
       .map(([name, { data }]) => [name, data] as const);
     known.model.setWeights(new Map(changes));
     known.weights = model.weights;
-    return known.model;
+    if (known.layers === layers) {
+      return (batch, visit) =>
+        visit ? known.model.trace(batch, visit) : known.model.predict(batch);
+    }
+    return (batch, visit = () => undefined) => known.model.trace(batch, visit, layers);
   }
 
   dispose(): void {
@@ -198,9 +207,41 @@ export function toLayers({ layers }: KerasModel): LayerJSON[] {
 
 interface Loaded {
   readonly key: string;
+  readonly layers: readonly LayerJSON[];
   readonly model: LoadedModel;
   /** What it holds at the moment. */
   weights: EditableModel['weights'];
+}
+
+/** Gives the logits of a batch. */
+type Run = (batch: Float32Array, visit?: LayerVisitor) => Promise<Float32Array>;
+
+/** Whether each layer reads what comes before it, and the last one alone is read by none. */
+function inOrder(layers: readonly LayerJSON[]): boolean {
+  const unread = new Set<string>();
+  const seen = new Set<string>();
+  for (const layer of layers) {
+    const from = inputsOf(layer);
+    if (!from.every((name) => seen.has(name))) return false;
+    for (const name of from) unread.delete(name);
+    seen.add(layer.name);
+    unread.add(layer.name);
+  }
+  return unread.size === 1;
+}
+
+/** Classes of layers that only pass on, pool or join what they read. */
+const WITHOUT_WEIGHTS: ReadonlySet<string> = new Set([
+  'InputLayer',
+  'ZeroPadding2D',
+  'MaxPooling2D',
+  'AveragePooling2D',
+  'GlobalAveragePooling2D',
+  'Concatenate',
+]);
+
+function whatHoldsWeights({ name, class_name, config }: LayerJSON) {
+  return WITHOUT_WEIGHTS.has(class_name) ? [] : [{ name, class_name, config }];
 }
 
 const MOST_LOADED = 3;

@@ -2,6 +2,7 @@ import type { io, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { damaged } from '../../stored-model/damaged.js';
 import type { LayerVisitor, Network } from './loaded-model.js';
+import type { Step } from './other-layers.js';
 
 /**
  * Loads a layers model through TensorFlow.js's own loader.
@@ -35,9 +36,16 @@ export async function loadLayers(handler: io.IOHandler): Promise<Network> {
       logits.dispose();
       return values;
     },
-    trace: (batch, visit) => {
-      const input = tf.tensor(batch, [batch.length / (height * width * 3), height, width, 3]);
-      return traceLayers(tf, model, input, visit);
+    trace: async (batch, visit, layers) => {
+      const [, rows, columns] = layers?.[0]?.config.batch_input_shape ?? [];
+      const [h, w] = [rows ?? height, columns ?? width];
+      const input = tf.tensor(batch, [batch.length / (h * w * 3), h, w, 3]);
+      // Apps never run other layers than the model's.
+      const steps =
+        layers === undefined
+          ? ownSteps(model)
+          : (await import('./other-layers.js')).otherSteps(tf, model, layers);
+      return traceLayers(tf, steps, input, visit);
     },
     layers: model.layers.map(({ name }) => name),
     setWeights: (changes) => {
@@ -55,30 +63,35 @@ export async function loadLayers(handler: io.IOHandler): Promise<Network> {
   };
 }
 
+function ownSteps(model: LayersModel): Step[] {
+  return model.layers.map((layer) => ({
+    name: layer.name,
+    layer,
+    from: (layer.inboundNodes[0]?.inboundLayers ?? []).map(({ name }) => name),
+  }));
+}
+
 /** Takes over `input`; each output is given back when its last reader has run. */
 async function traceLayers(
   tf: typeof import('@tensorflow/tfjs-core'),
-  model: LayersModel,
+  steps: readonly Step[],
   input: Tensor,
   visit: LayerVisitor,
 ): Promise<Float32Array> {
   const outputs = new Map<string, Tensor>();
-  const sources = model.layers.map(({ inboundNodes }) =>
-    (inboundNodes[0]?.inboundLayers ?? []).map(({ name }) => name),
-  );
   try {
     let last = input;
-    for (const [at, layer] of model.layers.entries()) {
-      const from = sources[at]?.map((name) => outputs.get(name) as Tensor) ?? [];
+    for (const [at, { name, layer, from: sources }] of steps.entries()) {
+      const from = sources.map((each) => outputs.get(each) as Tensor);
       const output = from.length === 0 ? input : tf.tidy(() => layer.apply(from) as Tensor);
-      outputs.set(layer.name, output);
-      const replaced = await visit(layer.name, output.shape, () => output.data<'float32'>());
+      outputs.set(name, output);
+      const replaced = await visit(name, output.shape, () => output.data<'float32'>());
       if (replaced !== undefined) {
-        outputs.set(layer.name, tf.tensor(replaced, output.shape));
+        outputs.set(name, tf.tensor(replaced, output.shape));
         output.dispose();
       }
-      last = outputs.get(layer.name) as Tensor;
-      const needed = new Set(sources.slice(at + 1).flat());
+      last = outputs.get(name) as Tensor;
+      const needed = new Set(steps.slice(at + 1).flatMap((step) => step.from));
       for (const [name, tensor] of outputs) {
         if (needed.has(name) || tensor === last) continue;
         tensor.dispose();

@@ -1,3 +1,4 @@
+import type { LayerJSON } from '../../stored-model/editable-model.js';
 import type { Provenance } from '../../stored-model/provenance.js';
 import type { InputKind } from '../../targets/formats.js';
 
@@ -23,9 +24,15 @@ export interface Network {
   predict(batch: Float32Array): Promise<Float32Array>;
   /**
    * Runs a batch like `predict`, and shows each layer's output to `visit`.
+   * @param layers to run in place of a layers model's own, in the order of running and for images of
+   *   whatever size; those that hold weights must be its own
    * @returns logits `[images, numClasses]`
    */
-  trace(batch: Float32Array, visit: LayerVisitor): Promise<Float32Array>;
+  trace(
+    batch: Float32Array,
+    visit: LayerVisitor,
+    layers?: readonly LayerJSON[],
+  ): Promise<Float32Array>;
   /** The names of the layers, in the order in which `trace` runs them. */
   readonly layers: readonly string[];
   /** Puts other numbers into weights, by their names in model.json, such as `conv1/kernel`. */

@@ -184,16 +184,17 @@ function* roundedKernels(raw: RawNetwork): Iterable<Suspect> {
     ...[TF32, TF32_CUT].map(({ round }) => ({ id: 'precision-tf32', words: 'TF32', round })),
   ];
   for (const { id, words, round } of roundings) {
+    const rounded = [...raw.model.weights]
+      .filter(([name]) => name.endsWith('/kernel'))
+      .map(([name, { data, shape }]) => [name, round(data, shape.at(-1) ?? 1)] as const);
     for (const fc of [true, false]) {
-      const rounded = [...raw.model.weights]
-        .filter(([name]) => name.endsWith('/kernel') && (fc || name !== 'fc/kernel'))
-        .map(([name, { data, shape }]) => [name, round(data, shape.at(-1) ?? 1)] as const);
+      const changes = rounded.filter(([name]) => fc || name !== 'fc/kernel');
       yield {
         id,
         description: `kernels rounded to ${words}${fc ? '' : ", but fc's"}`,
         summary: `PyTorch's kernels were rounded to ${words}${fc ? '' : ", but fc's"}`,
         cure: TORCHVISION_GOLDEN,
-        variation: { model: withWeights(raw.model, new Map(rounded)), visit },
+        variation: { model: withWeights(raw.model, new Map(changes)), visit },
       };
     }
   }

@@ -180,13 +180,19 @@ function* layouts([images, , height, width]: readonly number[]): Iterable<InputS
   };
 }
 
-/** Decimals lost on either side. */
+/** Decimals lost of what PyTorch was given. */
 export const roundedInputs: Lineup = function* (lab) {
   if (reachesConv1(lab)) return;
   const planes = planesOf(lab.golden.input, lab.golden.shape);
   for (const { id, words, cure, data } of roundedImages(planes)) {
     yield { id, description: words, summary: words, cure, variation: { input: () => data } };
   }
+};
+
+/** Decimals lost of what was saved. */
+export const blurredInputs: Lineup = function* (lab) {
+  if (reachesConv1(lab)) return;
+  const planes = planesOf(lab.golden.input, lab.golden.shape);
   for (const { data, strayed, words, ...rest } of blurredImages(planes)) {
     const measure = () => measureBlurred(lab, data, strayed);
     yield { ...rest, description: words, summary: words, measure };

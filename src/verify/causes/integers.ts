@@ -45,19 +45,36 @@ const fromZero: Grid = (low, high) => {
 const fromLeast: Grid = (low, high) => ({ step: (high - low) / 255, start: low });
 
 function rounded(kernel: Float32Array, channels: number, grid: Grid): Float32Array {
-  const low = new Float64Array(channels).fill(Infinity);
-  const high = new Float64Array(channels).fill(-Infinity);
-  for (const [i, value] of kernel.entries()) {
-    const c = i % channels;
-    low[c] = Math.min(low[c] as number, value);
-    high[c] = Math.max(high[c] as number, value);
+  const { low, high } = rangesOf(kernel, channels);
+  const grids = Array.from(low, (from, c) => grid(from, high[c] as number));
+  const steps = Float64Array.from(grids, ({ step }) => step);
+  const starts = Float64Array.from(grids, ({ start = 0 }) => start);
+  const leasts = Float64Array.from(grids, ({ least = -Infinity }) => least);
+  const mosts = Float64Array.from(grids, ({ most = Infinity }) => most);
+  const out = new Float32Array(kernel.length);
+  for (let at = 0; at < kernel.length; at += channels) {
+    for (let c = 0; c < channels; c++) {
+      const value = kernel[at + c] as number;
+      const [step, start] = [steps[c] as number, starts[c] as number];
+      // Twice as fast as Math.round.
+      const q = Math.floor((value - start) / step + 0.5);
+      const level = Math.min(mosts[c] as number, Math.max(leasts[c] as number, q));
+      out[at + c] = step === 0 ? value : start + step * level;
+    }
   }
-  const grids = Array.from(low, (least, c) => grid(least, high[c] as number));
-  return kernel.map((value, i) => {
-    const { step, start = 0, least = -Infinity, most = Infinity } = grids[i % channels] ?? NONE;
-    if (step === 0) return value;
-    return start + step * Math.min(most, Math.max(least, Math.round((value - start) / step)));
-  });
+  return out;
 }
 
-const NONE: ReturnType<Grid> = { step: 0 };
+/** The least and the largest number of each channel. */
+function rangesOf(kernel: Float32Array, channels: number) {
+  const low = new Float64Array(channels).fill(Infinity);
+  const high = new Float64Array(channels).fill(-Infinity);
+  for (let at = 0; at < kernel.length; at += channels) {
+    for (let c = 0; c < channels; c++) {
+      const value = kernel[at + c] as number;
+      if (value < (low[c] as number)) low[c] = value;
+      if (value > (high[c] as number)) high[c] = value;
+    }
+  }
+  return { low, high };
+}

@@ -23,7 +23,7 @@ export const LAYOUTS: readonly Layout[] = [
   { name: 'in the order OHWI', axes: [3, 0, 1, 2] },
 ];
 
-/** All kernels, those of `fc`, and then one alone: the likeliest, or any. */
+/** All kernels, those of `fc`, and the likeliest alone. */
 export const kernelLayouts: Lineup = function* (lab) {
   const kernels = [...lab.model.weights.keys()].filter((name) => name.endsWith('/kernel'));
   const convolutions = kernels.filter((name) => name !== 'fc/kernel');
@@ -35,8 +35,15 @@ export const kernelLayouts: Lineup = function* (lab) {
   const likely = `${lab.layers?.firstJump}/kernel`;
   if (kernels.includes(likely)) {
     for (const layout of LAYOUTS) yield suspect(lab, layout, [likely]);
-  } else if (lab.layers === null) {
-    for (const name of convolutions) yield suspect(lab, LAYOUTS[0] as Layout, [name]);
+  }
+};
+
+/** Any kernel alone, where no layer tells the likeliest: many, and so tried late. */
+export const oneKernelLayout: Lineup = function* (lab) {
+  if (lab.layers !== null) return;
+  const kernels = [...lab.model.weights.keys()].filter((name) => name.endsWith('/kernel'));
+  for (const name of kernels) {
+    if (name !== 'fc/kernel') yield suspect(lab, LAYOUTS[0] as Layout, [name]);
   }
 };
 

@@ -1,10 +1,11 @@
 import { batchNHWC } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { planesOf } from '../local/planes.js';
+import type { Explanation } from './one-layer/explanation.js';
 import { auxiliaryOutputs } from './outputs/auxiliary.js';
 import { findDropout } from './outputs/dropout.js';
 import { explainOutputs } from './outputs/explain-outputs.js';
-import { explainLinear, linearCase } from './outputs/linear.js';
+import { explainLinear, type LinearCase, linearCase } from './outputs/linear.js';
 import { linearInHalf } from './outputs/linear-in-half.js';
 import { type Rows, rowsOf, worstDistance } from './outputs/rows.js';
 import { toStory } from './stories.js';
@@ -35,18 +36,22 @@ async function examineOutputs(lab: Laboratory): Promise<Finding> {
   const features = layers.get('avgpool');
   const each =
     features && linearCase(lab, planesOf(features, [images, features.length / images]), expected);
-  const dropout = each === undefined ? null : findDropout(each, false);
   const explanation =
     explainOutputs(usual, expected, goal) ??
     (each && (explainLinear(each, goal) ?? linearInHalf(each, goal))) ??
     auxiliary(lab, layers, expected) ??
-    (dropout === null ? undefined : { ...dropout.story, error: dropout.error ?? NaN });
+    (each && drawn(each));
   if (explanation === undefined) return { error: worstDistance(expected, usual), convicted: false };
   return {
     error: explanation.error,
     convicted: true,
     story: toStory({ explanation, layers: ['fc'] }),
   };
+}
+
+function drawn(each: LinearCase): Explanation | undefined {
+  const dropout = findDropout(each, false);
+  return dropout === null ? undefined : { ...dropout.story, error: dropout.error ?? NaN };
 }
 
 const WANTED = new Set(['avgpool', 'inception4a', 'inception4d']);

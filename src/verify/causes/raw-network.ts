@@ -1,8 +1,9 @@
 import { toFloat32 } from '../../checkpoint/tensor/float32.js';
-import { type FoldBatchNorm, foldBatchNorm } from '../../network/plan.js';
+import { foldBatchNorm } from '../../network/plan.js';
 import { type EditableModel, withLayers } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BATCH_NORM_EPS, networkLayers } from '../structure.js';
+import { withoutBatchNorm } from '../unfolded-weights.js';
 
 /** One BasicConv2d's BatchNorm, as the checkpoint has it. */
 export interface BatchNormParameters {
@@ -20,8 +21,18 @@ export interface RawNetwork {
   readonly batchNorms: ReadonlyMap<string, BatchNormParameters>;
 }
 
-/** Builds it from the checkpoint; null where that is not at hand. */
+const made = new WeakMap<Laboratory, RawNetwork | null>();
+
+/** Builds it from the checkpoint, once for a laboratory; null where that is not at hand. */
 export function rawNetwork(lab: Laboratory): RawNetwork | null {
+  const known = made.get(lab);
+  if (known !== undefined) return known;
+  const network = build(lab);
+  made.set(lab, network);
+  return network;
+}
+
+function build(lab: Laboratory): RawNetwork | null {
   const model = lab.fromCheckpoint(withoutBatchNorm);
   if (model === null || lab.checkpoint === null) return null;
   const { stateDict } = lab.checkpoint;
@@ -45,20 +56,18 @@ export function rawNetwork(lab: Laboratory): RawNetwork | null {
   return { model: linear, batchNorms };
 }
 
-/** No BatchNorm at all: leaves the convolution as it is. */
-const withoutBatchNorm: FoldBatchNorm = (gamma) => ({
-  scale: new Float64Array(gamma.length).fill(1),
-  offset: new Float64Array(gamma.length),
-});
-
 /** BatchNorm over the last axis, in place of what the convolution gave. */
 export function normalize(values: Float32Array, parameters: BatchNormParameters): Float32Array {
   const { gamma, beta, mean, variance } = parameters;
   const { scale, offset } = foldBatchNorm(gamma, beta, mean, variance, BATCH_NORM_EPS);
   const channels = gamma.length;
-  return values.map(
-    (value, i) => value * (scale[i % channels] as number) + (offset[i % channels] as number),
-  );
+  const out = new Float32Array(values.length);
+  for (let at = 0; at < values.length; at += channels) {
+    for (let c = 0; c < channels; c++) {
+      out[at + c] = (values[at + c] as number) * (scale[c] as number) + (offset[c] as number);
+    }
+  }
+  return out;
 }
 
 export function relu(values: Float32Array): Float32Array {

@@ -28,19 +28,55 @@ export function convolveAt(
   const outChannels = kernel.length / taps;
   const out = new Float64Array(positions.length * outChannels);
   const patch = new Float64Array(taps);
+  const places = new Int32Array(taps);
   for (const [row, position] of positions.entries()) {
     readPatch(input, windows, position, patch);
+    const count = leaveOutZeros(patch, places);
     const sums = out.subarray(row * outChannels, (row + 1) * outChannels);
-    for (let tap = 0; tap < taps; tap++) {
-      const value = patch[tap] as number;
-      if (value === 0) continue;
-      const from = tap * outChannels;
-      for (let o = 0; o < outChannels; o++) {
-        sums[o] = (sums[o] as number) + value * (kernel[from + o] as number);
-      }
-    }
+    addProducts(sums, kernel, patch, places, count);
   }
   return out;
+}
+
+/** Moves what is not zero to the front, and notes where it was; after ReLU half of the values are. */
+function leaveOutZeros(patch: Float64Array, places: Int32Array): number {
+  let count = 0;
+  for (let tap = 0; tap < patch.length; tap++) {
+    const value = patch[tap] as number;
+    if (value === 0) continue;
+    patch[count] = value;
+    places[count++] = tap;
+  }
+  return count;
+}
+
+/** One tap after the other, four in one pass over the sums: most of the time of a diagnosis goes by here. */
+function addProducts(
+  sums: Float64Array,
+  kernel: Float32Array,
+  values: Float64Array,
+  places: Int32Array,
+  count: number,
+): void {
+  const channels = sums.length;
+  const at = (k: number) => (places[k] as number) * channels;
+  let k = 0;
+  for (; k + 3 < count; k += 4) {
+    const [p, q, r, s] = [at(k), at(k + 1), at(k + 2), at(k + 3)];
+    const [a, b] = [values[k] as number, values[k + 1] as number];
+    const [c, d] = [values[k + 2] as number, values[k + 3] as number];
+    for (let o = 0; o < channels; o++) {
+      const two =
+        (sums[o] as number) + a * (kernel[p + o] as number) + b * (kernel[q + o] as number);
+      sums[o] = two + c * (kernel[r + o] as number) + d * (kernel[s + o] as number);
+    }
+  }
+  for (; k < count; k++) {
+    const [from, value] = [at(k), values[k] as number];
+    for (let o = 0; o < channels; o++) {
+      sums[o] = (sums[o] as number) + value * (kernel[from + o] as number);
+    }
+  }
 }
 
 /** What one window sees, in the order of HWI. */

@@ -2,14 +2,17 @@
  * How far a layer's values lie from PyTorch's: the largest distance of one channel, in the norm that a
  * channel has in the mean. A fault in one channel shows as well as one in all.
  * @param expected `[positions, channels]`
+ * @param whole what the norm is taken of, where these are only some of the positions: no error is then
+ *   larger than that of all
  */
 export function channelError(
   expected: Float64Array,
   actual: Float64Array,
   channels: number,
+  whole: Float64Array = expected,
 ): number {
   if (expected.length !== actual.length) return Infinity;
-  return Math.max(...channelErrors(expected, actual, channels));
+  return Math.max(...channelErrors(expected, actual, channels, whole));
 }
 
 /** The same of each channel. */
@@ -17,13 +20,16 @@ export function channelErrors(
   expected: Float64Array,
   actual: Float64Array,
   channels: number,
+  whole: Float64Array = expected,
 ): Float64Array {
   const squares = new Float64Array(channels);
   let norm = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const [wanted, found] = [expected[i] as number, actual[i] as number];
-    norm += wanted * wanted;
-    squares[i % channels] = (squares[i % channels] as number) + (found - wanted) ** 2;
+  for (let i = 0; i < whole.length; i++) norm += (whole[i] as number) ** 2;
+  for (let at = 0; at < expected.length; at += channels) {
+    for (let c = 0; c < channels; c++) {
+      const difference = (actual[at + c] as number) - (expected[at + c] as number);
+      squares[c] = (squares[c] as number) + difference * difference;
+    }
   }
   const mean = norm / channels;
   return squares.map((square) => (square === 0 ? 0 : Math.sqrt(square / mean)));

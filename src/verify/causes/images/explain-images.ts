@@ -55,7 +55,7 @@ function story(id: string, words: string, error: number): Explanation {
 
 function exact(each: ConvCase): Explanation | undefined {
   for (const { id, words, input, cure = SAVED } of candidates(each.input)) {
-    const error = errorOf(each, { input });
+    const error = errorOf(each, { input }, LOCAL_GOAL);
     if (error <= LOCAL_GOAL) return { ...story(id, words, error), cure };
   }
   return imageOrder(each);
@@ -107,7 +107,7 @@ function imageOrder(each: ConvCase): Explanation | undefined {
     const part = ofImages(each, [row]);
     return Array.from({ length: images }, (_, image) => (row + image) % images).find((image) => {
       const input = reorderImages(each.input, new Array<number>(images).fill(image));
-      return errorOf(part, { input }) <= LOCAL_GOAL;
+      return errorOf(part, { input }, LOCAL_GOAL) <= LOCAL_GOAL;
     });
   });
   const wrong = order.flatMap((image, row) => (image === row ? [] : [`${row} is ${image}`]));
@@ -191,7 +191,7 @@ function exactShift(each: ConvCase): Explanation | undefined {
   const roll = errorOf(each, { input: rolled(each.input, dy, dx) });
   if (roll <= LOCAL_GOAL) return story('input-shifted', `${words} (rolled)`, roll);
   for (const edge of ['zeros', 'repeated'] as const) {
-    const error = errorOf(each, { input: shifted(each.input, dy, dx, edge) });
+    const error = errorOf(each, { input: shifted(each.input, dy, dx, edge) }, LOCAL_GOAL);
     if (error <= LOCAL_GOAL) return story('input-shifted', words, error);
   }
   return undefined;

@@ -40,7 +40,7 @@ export function sizeStory(size: number, usual: number, words: string | null) {
 export function explainSize(each: ConvCase): Explanation | undefined {
   for (const size of sizesOf(each)) {
     for (const { words, images } of sizedImages(each.input, size)) {
-      const error = errorOf(each, { input: images });
+      const error = errorOf(each, { input: images }, LOCAL_GOAL);
       if (error <= LOCAL_GOAL) return told(each, size, words, error);
     }
   }
@@ -121,7 +121,8 @@ function partOf(each: ConvCase, size: number): string | undefined {
 
 /** A crop is known whole, its edges, too. */
 function isCrop(each: ConvCase, size: number, top: number, left: number): boolean {
-  return errorOf(each, { input: cropped(each.input, size, top, left) }) <= LOCAL_GOAL;
+  const input = cropped(each.input, size, top, left);
+  return errorOf(each, { input }, LOCAL_GOAL) <= LOCAL_GOAL;
 }
 
 function at(each: ConvCase, positions: readonly Position[]): ConvCase {

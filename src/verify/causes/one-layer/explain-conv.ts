@@ -103,7 +103,7 @@ export function explainUnknownInput(name: string, cases: LayerCases): Explanatio
   for (const other of cases.recording.modules.keys()) {
     const input = cases.recording.recorded(other);
     const each = input && cases.conv(name, input);
-    const error = each ? errorOf(each) : Infinity;
+    const error = each ? errorOf(each, {}, LOCAL_GOAL) : Infinity;
     if (error > LOCAL_GOAL) continue;
     const summary = () => `PyTorch's network leaves ${usual} out: ${name} reads ${other}`;
     return { ...readsStory(other), summary, layer: usual, error };

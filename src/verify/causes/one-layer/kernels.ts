@@ -10,9 +10,10 @@ import type { ConvExplainer } from './explanation.js';
 export const otherKernel: ConvExplainer = (each, cases) => {
   const before = errorOf(each);
   for (const { kernel, key, words, id } of candidates(each)) {
-    const error = errorOf(each, { kernel });
     // A weight half way between two integers may go to either.
-    if (error > (id === 'precision-int' ? Math.max(LOCAL_GOAL, before / 10) : LOCAL_GOAL)) continue;
+    const most = id === 'precision-int' ? Math.max(LOCAL_GOAL, before / 10) : LOCAL_GOAL;
+    const error = errorOf(each, { kernel }, most);
+    if (error > most) continue;
     return { ...story(each, cases.fromCheckpoint, key, words), id, error };
   }
   return undefined;

@@ -13,7 +13,7 @@ export const otherInput: ConvExplainer = (each, cases) => {
     return { ...readsStory('nothing'), summary: leftOutWords, error: identity };
   }
   for (const { input, story } of [...unrecordedPools(each, cases), ...otherLayers(each, cases)]) {
-    const error = errorOf(each, { input });
+    const error = errorOf(each, { input }, LOCAL_GOAL);
     if (error <= LOCAL_GOAL) return { ...story, error };
   }
   return undefined;

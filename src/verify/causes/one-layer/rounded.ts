@@ -20,7 +20,7 @@ function roundedWeights(each: ConvCase, rounding: Rounding): Explanation | undef
   const { name, round } = rounding;
   const { gamma, beta, mean, variance } = each.batchNorm;
   const batchNorm = batchNormWith(1e-3)(round(gamma), round(beta), round(mean), round(variance));
-  const error = errorOf(each, { kernel: round(each.kernel), ...batchNorm });
+  const error = errorOf(each, { kernel: round(each.kernel), ...batchNorm }, LOCAL_GOAL);
   if (error > LOCAL_GOAL) return undefined;
   return {
     key: `weights ${name}`,

@@ -1,14 +1,13 @@
 import { outputSize, type Windows } from '../../local/convolve.js';
-import { channelError, LOCAL_GOAL } from '../../local/errors.js';
-import { activated, type ConvCase, convolved, usualWindows } from '../../local/layer-case.js';
+import { LOCAL_GOAL } from '../../local/errors.js';
+import { type ConvCase, errorOf, usualWindows } from '../../local/layer-case.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { ConvExplainer } from './explanation.js';
 
 /** A convolution whose windows lie otherwise: stride, padding, dilation, and what lies beyond the edge. */
 export const otherWindows: ConvExplainer = (each) => {
   for (const windows of candidates(each)) {
-    const output = activated(convolved(each, { windows }), each);
-    const error = channelError(each.expected, output, each.channels);
+    const error = errorOf(each, { windows }, LOCAL_GOAL);
     if (error > LOCAL_GOAL) continue;
     const words = difference(usualWindows(each.block), windows);
     return {

@@ -78,34 +78,73 @@ function smallestSolution(
   });
 }
 
-/** The lower half of `columns · columnsᵀ`. */
+/** The lower half of `columns · columnsᵀ`, a tile after the other: all of it is too large for a processor's cache. */
 function products(columns: readonly Float64Array[], size: number): Float64Array {
   const gram = new Float64Array(size * size);
-  for (const column of columns) {
-    for (let i = 0; i < size; i++) {
-      const value = column[i] as number;
-      const row = i * size;
-      for (let j = 0; j <= i; j++) {
-        gram[row + j] = (gram[row + j] as number) + value * (column[j] as number);
-      }
+  for (let row = 0; row < size; row += TILE) {
+    for (let column = 0; column <= row; column += TILE) {
+      addTile(gram, columns, size, row, column);
     }
   }
   return gram;
 }
 
-/** Cholesky's factor, in place of the lower half; false where there is none. */
-function factor(matrix: Float64Array, size: number): boolean {
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i * size + j] as number;
-      for (let k = 0; k < j; k++) {
-        sum -= (matrix[i * size + k] as number) * (matrix[j * size + k] as number);
+const TILE = 48;
+
+/** Four columns in one pass. */
+function addTile(
+  gram: Float64Array,
+  columns: readonly Float64Array[],
+  size: number,
+  row: number,
+  column: number,
+): void {
+  const none = new Float64Array(size);
+  const [bottom, right] = [Math.min(size, row + TILE), Math.min(size, column + TILE)];
+  for (let at = 0; at < columns.length; at += 4) {
+    const [a, b, c, d] = [0, 1, 2, 3].map((k) => columns[at + k] ?? none) as Four;
+    for (let i = row; i < bottom; i++) {
+      const [p, q, r, s] = [a[i] as number, b[i] as number, c[i] as number, d[i] as number];
+      const start = i * size;
+      for (let j = column; j < right; j++) {
+        const two = p * (a[j] as number) + q * (b[j] as number);
+        gram[start + j] =
+          (gram[start + j] as number) + two + r * (c[j] as number) + s * (d[j] as number);
       }
-      if (i === j && !(sum > 0)) return false;
-      matrix[i * size + j] = i === j ? Math.sqrt(sum) : sum / (matrix[j * size + j] as number);
+    }
+  }
+}
+
+type Four = [Float64Array, Float64Array, Float64Array, Float64Array];
+
+/** Cholesky's factor, in place of the lower half, tile by tile; false where there is none. */
+function factor(matrix: Float64Array, size: number): boolean {
+  for (let top = 0; top < size; top += TILE) {
+    const bottom = Math.min(size, top + TILE);
+    // What these rows take from the columns before them; each of the rows above is read once for all of these.
+    for (let j = 0; j < bottom; j++) {
+      for (let i = Math.max(top, j); i < bottom; i++) {
+        const rest = (matrix[i * size + j] as number) - dotOf(matrix, i * size, j * size, j);
+        if (i === j && !(rest > 0)) return false;
+        matrix[i * size + j] = i === j ? Math.sqrt(rest) : rest / (matrix[j * size + j] as number);
+      }
     }
   }
   return true;
+}
+
+/** Of two rows' first numbers; four sums do not wait for each other. */
+function dotOf(matrix: Float64Array, x: number, y: number, count: number): number {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let k = 0;
+  for (; k + 3 < count; k += 4) {
+    a += (matrix[x + k] as number) * (matrix[y + k] as number);
+    b += (matrix[x + k + 1] as number) * (matrix[y + k + 1] as number);
+    c += (matrix[x + k + 2] as number) * (matrix[y + k + 2] as number);
+    d += (matrix[x + k + 3] as number) * (matrix[y + k + 3] as number);
+  }
+  for (; k < count; k++) a += (matrix[x + k] as number) * (matrix[y + k] as number);
+  return a + b + c + d;
 }
 
 function solve(lower: Float64Array, size: number, target: Float64Array): Float64Array {
