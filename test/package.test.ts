@@ -7,6 +7,7 @@ import { VERSION } from '../src/base/version.js';
 import * as api from '../src/index.js';
 import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { sha256 } from './helpers/digest.js';
+import { installPackage, registryAnswers } from './helpers/installed.js';
 import { SLOW } from './helpers/tiers.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -134,24 +135,13 @@ test('the package brings its papers, and what they tell to run', () => {
   );
 });
 
-const registry = spawnSync('npm', ['ping'], { timeout: 30_000 }).status === 0;
-if (!registry) console.warn('SKIPPED: the package cannot be installed, no npm registry answers');
+const registry = registryAnswers('the package as it is installed');
 
 describe.skipIf(!registry)('the packed package, installed into an empty project', SLOW, () => {
   const project = temporaryFolder();
 
   beforeAll(() => {
-    const packed = execFileSync(
-      'npm',
-      ['pack', '--json', '--ignore-scripts', '--pack-destination', project],
-      { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-    );
-    const [{ filename }] = JSON.parse(packed);
-    writeFileSync(join(project, 'package.json'), '{"private": true, "type": "module"}');
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', join(project, filename)], {
-      cwd: project,
-      stdio: 'ignore',
-    });
+    installPackage(project);
   });
 
   test('gives a working command', () => {
