@@ -13,10 +13,10 @@ import { numel } from './numbers/shape.js';
 import { readNetwork, type SourceOptions } from './read-network.js';
 import { type ArtifactsInput, type NamedBytes, toArtifacts } from './stored-model/artifacts.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
+import type { Quantization } from './stored-model/quantization.js';
 import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
 import { faultWarnings, type WeightFaults } from './stored-model/weight-faults.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
-import type { Quantization } from './targets/quantize.js';
 import type { Golden } from './verify/golden.js';
 
 export interface ConvertOptions extends SourceOptions {

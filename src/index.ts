@@ -95,9 +95,9 @@ export type {
   SourceFile,
   TrainingRecord,
 } from './stored-model/provenance.js';
+export { QUANTIZATIONS, type Quantization } from './stored-model/quantization.js';
 export { type SummaryOptions, summary } from './summary.js';
 export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './targets/formats.js';
-export { QUANTIZATIONS, type Quantization } from './targets/quantize.js';
 export { type Comparison, compareLogits, type ImageComparison } from './verify/compare.js';
 export type { Attempt, Cause, Diagnosis } from './verify/diagnosis.js';
 export {

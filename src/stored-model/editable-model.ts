@@ -1,8 +1,8 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
-import { dequantize, type Quantization } from '../targets/quantize.js';
 import { damaged } from './damaged.js';
 import { isObject } from './model-json.js';
+import { dequantize, type Quantization } from './quantization.js';
 import { readTensors } from './stored-bytes.js';
 import { StoredModel } from './stored-model.js';
 

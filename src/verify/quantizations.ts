@@ -1,8 +1,8 @@
 import { isPth2tfjsError } from '../base/errors.js';
 import { type ConvertOptions, convertCheckpoint } from '../convert.js';
 import { openStoredModel } from '../stored-model/open.js';
+import { QUANTIZATIONS, type Quantization } from '../stored-model/quantization.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
-import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import { verifyStored } from './index.js';
 import type { Verification, VerifyOptions } from './verification.js';
