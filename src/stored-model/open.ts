@@ -1,3 +1,4 @@
+import type { io } from '@tensorflow/tfjs-core';
 import type { NamedBytes } from './artifacts.js';
 import { checkShards, isRightSize } from './check-shards.js';
 import { damaged } from './damaged.js';
@@ -10,11 +11,22 @@ import { StoredModel } from './stored-model.js';
  * @throws Pth2tfjsError `model` when files are missing or short, or make no sense
  */
 export function openStoredModel(files: readonly NamedBytes[]): StoredModel {
-  const model = findFiles(files);
+  return rightlySized(findFiles(files));
+}
+
+/**
+ * Puts a model together in memory.
+ * @throws Pth2tfjsError `model` where the weight files are longer or shorter than the model.json says
+ */
+export function assembleModel(json: io.ModelJSON, shards: readonly NamedBytes[]): StoredModel {
+  return rightlySized(new StoredModel(json, shards));
+}
+
+function rightlySized(model: StoredModel): StoredModel {
   if (isRightSize(model)) return model;
-  const expected = totalBytes(model.specs);
+  const { specs, weightBytes } = model;
   throw damaged(
-    `has ${model.weightBytes} bytes of weights, where model.json describes ${expected}`,
+    `has ${weightBytes} bytes of weights, where model.json describes ${totalBytes(specs)}`,
   );
 }
 
