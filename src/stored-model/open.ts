@@ -15,6 +15,16 @@ export function openStoredModel(files: readonly NamedBytes[]): StoredModel {
 }
 
 /**
+ * The same, and where a weight file is another one, this names it and what it is instead.
+ * @throws Pth2tfjsError as {@link openStoredModel} does
+ */
+export async function readStoredModel(files: readonly NamedBytes[]): Promise<StoredModel> {
+  const model = findFiles(files);
+  await checkShards(model);
+  return model;
+}
+
+/**
  * Puts a model together in memory.
  * @throws Pth2tfjsError `model` where the weight files are longer or shorter than the model.json says
  */
@@ -28,16 +38,6 @@ function rightlySized(model: StoredModel): StoredModel {
   throw damaged(
     `has ${weightBytes} bytes of weights, where model.json describes ${totalBytes(specs)}`,
   );
-}
-
-/**
- * The same, and where a weight file is another one, this names it and what it is instead.
- * @throws Pth2tfjsError as {@link openStoredModel} does
- */
-export async function readStoredModel(files: readonly NamedBytes[]): Promise<StoredModel> {
-  const model = findFiles(files);
-  await checkShards(model);
-  return model;
 }
 
 function findFiles(files: readonly NamedBytes[]): StoredModel {

@@ -7,7 +7,8 @@ import type { Provenance } from './provenance.js';
 
 /**
  * A model as it is stored: a model.json that has been parsed and checked, and the weight files that it names.
- * What takes one need look at neither again.
+ * What takes one need look at neither again: those of `open.ts` and `with-shards.ts` are checked, and no others
+ * are made.
  */
 export class StoredModel {
   readonly format: ModelFormat;
