@@ -2,8 +2,8 @@ import { Pth2tfjsError } from './base/errors.js';
 import { option } from './base/option.js';
 import { checkImageSize } from './describe-model.js';
 import type { SourceOptions } from './read-network.js';
+import type { Quantization } from './stored-model/quantization.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
-import type { Quantization } from './targets/quantize.js';
 import type { Golden } from './verify/golden.js';
 
 export interface ConvertOptions extends SourceOptions {

@@ -1,6 +1,6 @@
 import type { Crc32 } from './checkpoint/container/crc32.js';
 import { saveStateDict } from './checkpoint/save-state-dict.js';
-import type { FloatDType } from './checkpoint/tensor/from-float32.js';
+import type { FloatDType } from './checkpoint/tensor/float-dtypes.js';
 import type { StateDict } from './checkpoint/tensor/tensor.js';
 import { buildNetwork, describeTrainable, type TrainableOptions } from './describe-model.js';
 import { toStateDict } from './network/invert.js';

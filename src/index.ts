@@ -57,9 +57,9 @@ export type {
   SourceFile,
   TrainingRecord,
 } from './stored-model/provenance.js';
+export { QUANTIZATIONS, type Quantization } from './stored-model/quantization.js';
 export { type SummaryOptions, summary } from './summary.js';
 export { INPUTS, type InputKind, MODEL_FORMATS, type ModelFormat } from './targets/formats.js';
-export { QUANTIZATIONS, type Quantization } from './targets/quantize.js';
 export { type Golden, readGolden } from './verify/golden.js';
 export {
   formatReport,

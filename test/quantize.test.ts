@@ -11,7 +11,8 @@ import {
   readGolden,
   verifyModel,
 } from '../src/index.js';
-import { dequantize, QUANTIZATIONS, type Quantized, quantize } from '../src/targets/quantize.js';
+import { dequantize, QUANTIZATIONS } from '../src/stored-model/quantization.js';
+import { type Quantized, quantize } from '../src/stored-model/quantize.js';
 import { BUNDLED, convertBundled } from './helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from './helpers/cli.js';
 import { findPython, startPython } from './helpers/python.js';

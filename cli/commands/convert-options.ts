@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
+import { QUANTIZATIONS, type Quantization } from '../../src/stored-model/quantization.js';
 import {
   INPUTS,
   type InputKind,
   MODEL_FORMATS,
   type ModelFormat,
 } from '../../src/targets/formats.js';
-import { QUANTIZATIONS, type Quantization } from '../../src/targets/quantize.js';
 import {
   type CheckpointArguments,
   checkpointOptions,

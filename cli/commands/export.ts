@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { counted } from '../../src/base/plural.js';
 import { printable } from '../../src/base/printable.js';
-import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/tensor/from-float32.js';
+import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/tensor/float-dtypes.js';
 import type { Export } from '../../src/export.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, printJSON, printWarnings, shownName, usageError } from '../input.js';

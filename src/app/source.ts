@@ -3,9 +3,9 @@ import { Pth2tfjsError } from '../base/errors.js';
 import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { isHandler } from '../runtimes/tfjs/load.js';
+import type { NamedBytes } from '../stored-model/artifacts.js';
 import { damaged } from '../stored-model/damaged.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../stored-model/model-json.js';
-import { openStoredModel } from '../stored-model/open.js';
 import { besideURL, type Found, localNames, readURL } from '../stored-model/shard-paths.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
 import { withShards } from '../stored-model/with-shards.js';
@@ -93,7 +93,9 @@ async function convert(bytes: Uint8Array, counter: ByteCounter, options: Convert
   const { convertCheckpoint } = await import('../convert.js');
   const { files, warnings } = await convertCheckpoint(bytes, options);
   for (const warning of warnings) counter.fetching.onWarning?.(warning);
-  return openStoredModel(files);
+  const [modelJSON, ...shards] = files as [NamedBytes, ...NamedBytes[]];
+  const bytesOf = (path: string) => shards.find(({ name }) => name === path)?.bytes as Uint8Array;
+  return withShards(modelJSON.bytes, { read: async (path) => bytesOf(path) });
 }
 
 async function readBeside(modelJSON: string, path: string, counter: ByteCounter, most: number) {

@@ -2,8 +2,9 @@ import type { io } from '@tensorflow/tfjs-core';
 import { concatenate, HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
 import { numel } from '../numbers/shape.js';
 import type { Constant } from '../targets/constant.js';
-import { type Quantization, quantize } from '../targets/quantize.js';
 import type { Provenance } from './provenance.js';
+import type { Quantization } from './quantization.js';
+import { quantize } from './quantize.js';
 
 /** A file to be written: its name inside the model's folder, and what it holds. */
 export interface NamedBytes {

@@ -1,10 +1,11 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { HOST_IS_LITTLE_ENDIAN } from '../base/bytes.js';
-import { dequantize, type Quantization } from '../targets/quantize.js';
 import { damaged } from './damaged.js';
 import { isObject } from './model-json.js';
+import { assembleModel } from './open.js';
+import { dequantize, type Quantization } from './quantization.js';
 import { readTensors } from './stored-bytes.js';
-import { StoredModel } from './stored-model.js';
+import type { StoredModel } from './stored-model.js';
 
 /** A layer in the JSON of a Keras model, as far as it is edited here. */
 export interface LayerJSON {
@@ -93,7 +94,10 @@ export function quantizationIn(
   return specs.find(({ quantization }) => quantization !== undefined)?.quantization?.dtype;
 }
 
-/** Puts a model together again, with a file for each weight. */
+/**
+ * Puts a model together again, with a file for each weight.
+ * @throws Pth2tfjsError `model` where a weight is not of its shape
+ */
 export function closeModel({ layers, weights, rest }: EditableModel): StoredModel {
   const { config } = rest.modelTopology;
   const manifest = [...weights].map(([name, { shape }]) => ({
@@ -106,7 +110,7 @@ export function closeModel({ layers, weights, rest }: EditableModel): StoredMode
     weightsManifest: manifest,
   };
   const shards = [...weights].map(([name, { data }]) => ({ name, bytes: storeWeight(data) }));
-  return new StoredModel(json as unknown as io.ModelJSON, shards);
+  return assembleModel(json as unknown as io.ModelJSON, shards);
 }
 
 /** As a file would hold it, which has nothing that is undefined. */

@@ -1,8 +1,8 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { Pth2tfjsError } from '../base/errors.js';
 import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
-import { QUANTIZATIONS } from '../targets/quantize.js';
 import { damaged } from './damaged.js';
+import { QUANTIZATIONS } from './quantization.js';
 import { STORED_DTYPES, storedBytes } from './stored-bytes.js';
 
 /** A model.json lists layers and weights, not their values: that of the network has 150 kB. */

@@ -1,8 +1,7 @@
 import type { io } from '@tensorflow/tfjs-core';
-import { Pth2tfjsError } from '../base/errors.js';
 import type { NamedBytes } from './artifacts.js';
+import { checkShards, isRightSize } from './check-shards.js';
 import { damaged } from './damaged.js';
-import { isText } from './is-text.js';
 import { parseModelJSON, totalBytes } from './model-json.js';
 import { localNames, weightPaths } from './shard-paths.js';
 import { StoredModel } from './stored-model.js';
@@ -12,11 +11,7 @@ import { StoredModel } from './stored-model.js';
  * @throws Pth2tfjsError `model` when files are missing or short, or make no sense
  */
 export function openStoredModel(files: readonly NamedBytes[]): StoredModel {
-  const model = findFiles(files);
-  const found = weightBytes(model);
-  if (isRightSize(model.specs, found)) return model;
-  const expected = totalBytes(model.specs);
-  throw damaged(`has ${found} bytes of weights, where model.json describes ${expected}`);
+  return rightlySized(findFiles(files));
 }
 
 /**
@@ -27,6 +22,22 @@ export async function readStoredModel(files: readonly NamedBytes[]): Promise<Sto
   const model = findFiles(files);
   await checkShards(model);
   return model;
+}
+
+/**
+ * Puts a model together in memory.
+ * @throws Pth2tfjsError `model` where the weight files are longer or shorter than the model.json says
+ */
+export function assembleModel(json: io.ModelJSON, shards: readonly NamedBytes[]): StoredModel {
+  return rightlySized(new StoredModel(json, shards));
+}
+
+function rightlySized(model: StoredModel): StoredModel {
+  if (isRightSize(model)) return model;
+  const { specs, weightBytes } = model;
+  throw damaged(
+    `has ${weightBytes} bytes of weights, where model.json describes ${totalBytes(specs)}`,
+  );
 }
 
 function findFiles(files: readonly NamedBytes[]): StoredModel {
@@ -40,29 +51,4 @@ function findFiles(files: readonly NamedBytes[]): StoredModel {
     return { name: path, bytes };
   });
   return new StoredModel(json, shards, text.length);
-}
-
-/**
- * Checks that the weight files are those that model.json describes.
- * @throws Pth2tfjsError `model`, naming the file that is wrong and what it is instead
- */
-export async function checkShards(model: StoredModel): Promise<void> {
-  const { specs, shards } = model;
-  const rightSize = isRightSize(specs, weightBytes(model));
-  // Apps whose models are sound are spared what tells files apart.
-  if (rightSize && !shards.some(({ bytes }) => isText(bytes))) return;
-  const { whatIsWrong } = await import('./wrong-shard.js');
-  const wrong = whatIsWrong(shards, rightSize ? null : totalBytes(specs));
-  if (wrong === null) return;
-  throw new Pth2tfjsError('model', wrong.message, { hint: wrong.hint });
-}
-
-function weightBytes({ shards }: StoredModel): number {
-  return shards.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
-/** Strings are stored with their lengths, and nothing else tells those. */
-function isRightSize(specs: readonly io.WeightsManifestEntry[], size: number): boolean {
-  const expected = totalBytes(specs);
-  return specs.some(({ dtype }) => dtype === 'string') ? size >= expected : size === expected;
 }

@@ -1,12 +1,12 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import type { Container } from '../checkpoint/read-checkpoint.js';
-import { FLOAT_DTYPES } from '../checkpoint/tensor/from-float32.js';
+import { FLOAT_DTYPES } from '../checkpoint/tensor/float-dtypes.js';
 import type { Variant } from '../networks/index.js';
 import { VARIANTS } from '../networks/variants.js';
 import { INPUTS, MODEL_FORMATS } from '../targets/formats.js';
-import { QUANTIZATIONS } from '../targets/quantize.js';
 import { isObject } from './model-json.js';
 import type { Provenance, SourceFile, TrainingRecord } from './provenance.js';
+import { QUANTIZATIONS } from './quantization.js';
 
 /** Throws unless a value is what it should be; `at` is where it stands, such as `source.sha256`. */
 type Check = (value: unknown, at: string) => void;

@@ -1,13 +1,13 @@
 import { VERSION } from '../base/version.js';
 import type { Container } from '../checkpoint/read-checkpoint.js';
-import type { FloatDType } from '../checkpoint/tensor/from-float32.js';
+import type { FloatDType } from '../checkpoint/tensor/float-dtypes.js';
 import type { ModelOptions } from '../describe-model.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../image/imagenet.js';
 import { variantOf } from '../network/network.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import type { Match } from '../networks/match.js';
 import type { InputKind, ModelFormat } from '../targets/formats.js';
-import type { Quantization } from '../targets/quantize.js';
+import type { Quantization } from './quantization.js';
 
 /** The file that a model was made of. */
 export interface SourceFile {

@@ -7,12 +7,15 @@ import type { Provenance } from './provenance.js';
 
 /**
  * A model as it is stored: a model.json that has been parsed and checked, and the weight files that it names.
- * What takes one need look at neither again.
+ * What takes one need look at neither again: those of `open.ts` and `with-shards.ts` are checked, and no others
+ * are made.
  */
 export class StoredModel {
   readonly format: ModelFormat;
   /** The tensors, in the order in which they lie in the weight files. */
   readonly specs: readonly io.WeightsManifestEntry[];
+  /** How many bytes the weight files have in all. */
+  readonly weightBytes: number;
   private remembered: Provenance | null | undefined;
 
   constructor(
@@ -25,11 +28,12 @@ export class StoredModel {
   ) {
     this.format = formatOf(json);
     this.specs = specsOf(json);
+    this.weightBytes = shards.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   /** How many bytes all its files have. */
   get bytes(): number {
-    return this.shards.reduce((sum, { bytes }) => sum + bytes.length, this.textBytes);
+    return this.textBytes + this.weightBytes;
   }
 
   /**

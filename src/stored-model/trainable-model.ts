@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
-import { FLOAT_DTYPES, type FloatDType } from '../checkpoint/tensor/from-float32.js';
+import { FLOAT_DTYPES, type FloatDType } from '../checkpoint/tensor/float-dtypes.js';
 import type { StateDict } from '../checkpoint/tensor/tensor.js';
 import {
   buildNetwork,

@@ -1,7 +1,7 @@
 import { isPth2tfjsError, Pth2tfjsError } from '../base/errors.js';
 import type { NamedBytes } from './artifacts.js';
+import { checkShards } from './check-shards.js';
 import { readModelJSON, specsOf, totalBytes } from './model-json.js';
-import { checkShards } from './open.js';
 import { weightPaths } from './shard-paths.js';
 import { StoredModel } from './stored-model.js';
 

@@ -5,9 +5,10 @@ import { anatomyOf } from '../network/expected.js';
 import type { StoredTensor } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
 import { asJSON } from '../stored-model/editable-model.js';
+import { assembleModel } from '../stored-model/open.js';
 import { shapesIn } from '../stored-model/read-options.js';
 import { readTensors } from '../stored-model/stored-bytes.js';
-import { StoredModel } from '../stored-model/stored-model.js';
+import type { StoredModel } from '../stored-model/stored-model.js';
 import type { InputKind } from '../targets/formats.js';
 
 /** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
@@ -50,7 +51,7 @@ export function openGraph(model: StoredModel): Graph | null {
   };
   return {
     model,
-    layers: new StoredModel(
+    layers: assembleModel(
       layers,
       own.map(({ spec, bytes }) => ({ name: spec.name, bytes })),
     ),

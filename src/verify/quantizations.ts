@@ -3,8 +3,8 @@ import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-
 import { convertCheckpoint } from '../convert.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { openStoredModel } from '../stored-model/open.js';
+import { QUANTIZATIONS, type Quantization } from '../stored-model/quantization.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
-import { QUANTIZATIONS, type Quantization } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import type { Verification, VerifyOptions } from './verification.js';
 import { verifyStored } from './verify-model.js';

@@ -1,8 +1,9 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
+import { dequantize, type Quantization } from '../stored-model/quantization.js';
+import { quantize } from '../stored-model/quantize.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
-import { dequantize, type Quantization, quantize } from '../targets/quantize.js';
 import type { Golden } from './golden.js';
 import { Laboratory } from './laboratory.js';
 import { readWeights } from './read-weights.js';

@@ -1,7 +1,7 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
 import type { Precision } from '../runtimes/tfjs/backend.js';
-import type { Quantization } from '../targets/quantize.js';
+import type { Quantization } from '../stored-model/quantization.js';
 
 /** What an image's logits must satisfy. Every bound that is given must hold. */
 export interface Tolerance {

@@ -1,7 +1,7 @@
 import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import type { BackendInfo, BackendName, BackendOptions } from '../runtimes/tfjs/backend.js';
 import type { Provenance } from '../stored-model/provenance.js';
-import type { Quantization } from '../targets/quantize.js';
+import type { Quantization } from '../stored-model/quantization.js';
 import type { Comparison } from './compare.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { GoldenProvenance } from './golden.js';

@@ -2,10 +2,6 @@ import { Pth2tfjsError } from '../../base/errors.js';
 import { toHalf } from '../../numbers/half.js';
 import type { DType } from './dtype.js';
 
-/** The types that float32 numbers are written in. */
-export const FLOAT_DTYPES = ['float32', 'float16', 'bfloat16', 'float64'] as const;
-export type FloatDType = (typeof FLOAT_DTYPES)[number];
-
 /**
  * Numbers in another floating-point type, rounded to the nearest as PyTorch does, half to even; what was
  * read from that type comes back bit for bit, NaNs as NaNs.

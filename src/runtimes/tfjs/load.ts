@@ -18,7 +18,7 @@ export function loadModel(files: readonly NamedBytes[] | io.IOHandler): Promise<
   return orDamaged(async () => load(isHandler(files) ? files : await readStoredModel(files)));
 }
 
-/** The same of a model that is open. */
+/** The same of a model that is open, or of a handler. */
 export function loadStored(model: StoredModel | io.IOHandler): Promise<LoadedModel> {
   return orDamaged(() => load(model));
 }

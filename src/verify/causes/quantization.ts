@@ -3,7 +3,8 @@ import {
   quantizationOf,
   withWeights,
 } from '../../stored-model/editable-model.js';
-import { dequantize, type Quantization, quantize } from '../../targets/quantize.js';
+import { dequantize, type Quantization } from '../../stored-model/quantization.js';
+import { quantize } from '../../stored-model/quantize.js';
 import { measureErrors } from '../compare.js';
 import { imageNHWC } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';

@@ -1,5 +1,6 @@
 import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { type EditableModel, openModel, withWeights } from '../../stored-model/editable-model.js';
+import { assembleModel } from '../../stored-model/open.js';
 import {
   COPY_AGAIN,
   describeSpoilt,
@@ -9,7 +10,7 @@ import {
   turnNumbers,
   weightsIn,
 } from '../../stored-model/spoilt-shards.js';
-import { StoredModel } from '../../stored-model/stored-model.js';
+import type { StoredModel } from '../../stored-model/stored-model.js';
 import { openGraph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
 import { likelyOrder } from './shard-order.js';
@@ -106,6 +107,6 @@ function named(spoilt: readonly SpoiltShard[]): Pick<Suspect, 'summary' | 'cure'
 function withShards(model: StoredModel, files: readonly NamedBytes[]): EditableModel {
   const byName = new Map(files.map((file) => [file.name, file]));
   const shards = model.shards.map((shard) => byName.get(shard.name) ?? shard);
-  const changed = new StoredModel(model.json, shards);
+  const changed = assembleModel(model.json, shards);
   return openModel(openGraph(changed)?.layers ?? changed);
 }
