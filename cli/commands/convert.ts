@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs';
 import {
   INPUTS,
   type InputKind,
@@ -8,6 +7,7 @@ import {
 import { QUANTIZATIONS, type Quantization } from '../../src/targets/quantize.js';
 import {
   type CheckpointArguments,
+  type Command,
   checkpointOptions,
   type GoldenArguments,
   goldenOptions,
@@ -30,9 +30,7 @@ export interface ConvertArguments extends CheckpointArguments, OutputArguments, 
   readonly trainable: boolean;
 }
 
-export const convertCommand: CommandModule<object, ConvertArguments> = {
-  command: 'convert <checkpoint> <out>',
-  describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
+export const convertCommand: Command<ConvertArguments> = {
   builder: (argv) =>
     goldenOptions(outputOptions(checkpointOptions(argv)))
       .positional('checkpoint', {

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs';
 import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backends.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
@@ -8,11 +7,10 @@ import { readGoldenFile } from '../golden-file.js';
 import { inFile, printWarnings, shownName, usageError } from '../input.js';
 import { type ModelFiles, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
+import type { Command } from './options.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
-export const verifyCommand: CommandModule<object, VerifyArguments> = {
-  command: 'verify <model>',
-  describe: "Compare a model's logits with those that PyTorch gave",
+export const verifyCommand: Command<VerifyArguments> = {
   builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
     checkBounds(args);
