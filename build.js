@@ -17,7 +17,8 @@ const CHUNKS = {
   version: /\/src\/base\/version\.ts$/,
   ahead: /\/cli\/checkpoint\.ts$/,
   run: /\/cli\/run\.ts$/,
-  options: /\/cli\/commands\/convert\.ts$/,
+  options: /\/cli\/(commands\/convert|labels)\.ts$/,
+  backends: /\/(cli\/commands\/verify-options|src\/runtimes\/tfjs\/backends)\.ts$/,
   convert: /\/(cli\/convert-model|src\/convert)\.ts$/,
   verify: /\/src\/verify\/index\.ts$/,
 };
