@@ -17,7 +17,9 @@ const CHUNKS = {
   version: /\/src\/base\/version\.ts$/,
   ahead: /\/cli\/checkpoint\.ts$/,
   run: /\/cli\/run\.ts$/,
-  convert: /\/(cli\/commands\/convert|cli\/convert-model|src\/convert)\.ts$/,
+  options: /\/cli\/(commands\/convert|commands\/convert-options|labels)\.ts$/,
+  backends: /\/(cli\/commands\/verify-options|src\/runtimes\/tfjs\/backends)\.ts$/,
+  convert: /\/(cli\/convert-model|src\/convert)\.ts$/,
   verify: /\/src\/verify\/verify-model\.ts$/,
 };
 
@@ -40,6 +42,8 @@ async function bundle() {
     entryFileNames: 'main.js',
     chunkFileNames: 'chunks/[name].js',
     codeSplitting: { groups },
+    // Names stay, for whoever reads a stack.
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   await input.close();
   return output.flatMap(({ moduleIds = [] }) => moduleIds);

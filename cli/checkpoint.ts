@@ -1,6 +1,6 @@
 import type { CheckpointFile } from '../src/checkpoint/checkpoint-file.js';
 import { CRC32_OPTION } from './crc32.js';
-import { prepareHashing, sha256 } from './hash.js';
+import { checksums, prepareHashing, sha256 } from './hash-thread.js';
 import { readInput } from './input.js';
 import { beginReading, type Source } from './source.js';
 
@@ -33,5 +33,5 @@ const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 export async function openSource({ name, bytes }: Source): Promise<OpenedSource> {
   const { CheckpointFile } = await import('../src/checkpoint/checkpoint-file.js');
-  return { name, checkpoint: new CheckpointFile(bytes, { ...CRC32_OPTION, sha256 }) };
+  return { name, checkpoint: new CheckpointFile(bytes, { ...CRC32_OPTION, checksums, sha256 }) };
 }

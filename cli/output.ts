@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Pth2tfjsError } from '../src/base/errors.js';
 import { guard } from './guard.js';
@@ -163,7 +162,7 @@ export class FolderWriter {
     this.make();
     await this.settled();
     // A signal that came while nothing was awaited is heard first.
-    await nextTurn();
+    await new Promise(setImmediate);
     if (this.failed !== undefined) throw this.failed.error;
     return this.staging.temp;
   }

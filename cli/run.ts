@@ -4,17 +4,21 @@ import { VERSION } from '../src/base/version.js';
 import { reportError } from './report-error.js';
 import { nameStdin } from './stdin.js';
 
-interface Command {
+interface Entry {
+  readonly command: string;
+  readonly describe: string;
   /** What it cannot do without, in words. */
   readonly needs: string;
-  readonly load: () => Promise<unknown>;
+  readonly load: () => Promise<object>;
 }
 
-/** In the order in which help lists them; each is loaded when it is asked for. */
-const COMMANDS: ReadonlyMap<string, Command> = new Map([
+/** In the order in which help lists them; each is loaded when it is asked for, not to be listed. */
+const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   [
     'convert',
     {
+      command: 'convert <checkpoint> <out>',
+      describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
       needs: '<checkpoint> and <out>',
       load: async () => (await import('./commands/convert.js')).convertCommand,
     },
@@ -22,6 +26,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   [
     'verify',
     {
+      command: 'verify <model>',
+      describe: "Compare a model's logits with those that PyTorch gave",
       needs: '<model>',
       load: async () => (await import('./commands/verify.js')).verifyCommand,
     },
@@ -29,6 +35,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   [
     'classify',
     {
+      command: 'classify <model> <images..>',
+      describe: 'Classify image files, as torchvision would',
       needs: '<model> and <images..>',
       load: async () => (await import('./commands/classify.js')).classifyCommand,
     },
@@ -36,6 +44,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   [
     'export',
     {
+      command: 'export <model> <file>',
+      describe: 'Write a trainable model as a PyTorch checkpoint',
       needs: '<model> and <file>',
       load: async () => (await import('./commands/export.js')).exportCommand,
     },
@@ -43,6 +53,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   [
     'inspect',
     {
+      command: 'inspect <checkpoint>',
+      describe: 'Show what a checkpoint or a converted model holds, and run nothing of it',
       needs: '<checkpoint>',
       load: async () => (await import('./commands/inspect.js')).inspectCommand,
     },
@@ -87,10 +99,10 @@ function checkFlags(args: Record<string, unknown>): void {
   }
 }
 
-/** The one that is asked for, or all, for help to list them. */
-function loadCommands(): Promise<unknown[]> {
+/** The one that is asked for, or what help lists of all. */
+async function listCommands(): Promise<object[]> {
   const asked = COMMANDS.get(command);
-  return Promise.all((asked ? [asked] : [...COMMANDS.values()]).map(({ load }) => load()));
+  return asked === undefined ? [...COMMANDS.values()] : [{ ...asked, ...(await asked.load()) }];
 }
 
 /** Does what the command line says; what goes wrong is reported. */
@@ -112,7 +124,7 @@ export async function run(): Promise<void> {
       .usage(
         '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
       )
-      .command((await loadCommands()) as never)
+      .command((await listCommands()) as never)
       .demandCommand(1, `a command is missing: ${NAMES}`)
       .strict()
       .middleware([keepLast, checkFlags], true)

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs';
 import type { GoogLeNet, Prediction } from '../../src/app/googlenet.js';
 import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
 import { printable } from '../../src/base/printable.js';
@@ -15,6 +14,7 @@ import { nvidiaGPUs } from '../nvidia.js';
 import { statusLine } from '../progress.js';
 import {
   type CheckpointArguments,
+  type Command,
   checkpointOptions,
   type OutputArguments,
   outputOptions,
@@ -34,9 +34,7 @@ type Outcome =
   | { readonly image: string; readonly predictions: readonly Prediction[] }
   | { readonly image: string; readonly error: Pth2tfjsError };
 
-export const classifyCommand: CommandModule<object, Arguments> = {
-  command: 'classify <model> <images..>',
-  describe: 'Classify image files, as torchvision would',
+export const classifyCommand: Command<Arguments> = {
   builder: (argv) =>
     outputOptions(checkpointOptions(argv))
       .positional('model', {

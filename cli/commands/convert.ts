@@ -1,9 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { type ConvertArguments, convertOptions, SAFETENSORS } from './convert-options.js';
+import type { Command } from './options.js';
 
-export const convertCommand: CommandModule<object, ConvertArguments> = {
-  command: 'convert <checkpoint> <out>',
-  describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
+export const convertCommand: Command<ConvertArguments> = {
   builder: (argv) => convertOptions(argv),
   handler: async (args) => {
     const toFile = args.out.endsWith(`.${SAFETENSORS}`);

@@ -1,11 +1,10 @@
-import type { CommandModule } from 'yargs';
 import { counted } from '../../src/base/plural.js';
 import { printable } from '../../src/base/printable.js';
 import { FLOAT_DTYPES, type FloatDType } from '../../src/checkpoint/tensor/float-dtypes.js';
 import type { Export } from '../../src/export.js';
 import { CRC32_OPTION } from '../crc32.js';
 import { inFile, printJSON, printWarnings, shownName, usageError } from '../input.js';
-import { type OutputArguments, outputOptions } from './options.js';
+import { type Command, type OutputArguments, outputOptions } from './options.js';
 
 interface Arguments extends OutputArguments {
   readonly model: string;
@@ -16,9 +15,7 @@ interface Arguments extends OutputArguments {
   readonly force: boolean;
 }
 
-export const exportCommand: CommandModule<object, Arguments> = {
-  command: 'export <model> <file>',
-  describe: 'Write a trainable model as a PyTorch checkpoint',
+export const exportCommand: Command<Arguments> = {
   builder: (argv) =>
     outputOptions(argv)
       .positional('model', {

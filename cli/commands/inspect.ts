@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs';
 import { counted, grouped } from '../../src/base/plural.js';
 import { printable } from '../../src/base/printable.js';
 import type { Inspection, NetworkSummary } from '../../src/inspect.js';
@@ -10,16 +9,14 @@ import { describeContainer } from '../describe-container.js';
 import { withFlags } from '../flags.js';
 import { checkHubHash, inFile, printWarnings, shownName, usageError } from '../input.js';
 import type { Source } from '../source.js';
-import { type ReadingArguments, readingOptions } from './options.js';
+import { type Command, type ReadingArguments, readingOptions } from './options.js';
 
 interface Arguments extends ReadingArguments {
   readonly checkpoint: string;
   readonly json: boolean;
 }
 
-export const inspectCommand: CommandModule<object, Arguments> = {
-  command: 'inspect <checkpoint>',
-  describe: 'Show what a checkpoint or a converted model holds, and run nothing of it',
+export const inspectCommand: Command<Arguments> = {
   builder: (argv) =>
     readingOptions(argv)
       .positional('checkpoint', {

@@ -1,4 +1,7 @@
-import type { Argv } from 'yargs';
+import type { Argv, CommandModule } from 'yargs';
+
+/** What is loaded of a command when it is asked for. */
+export type Command<T> = Required<Pick<CommandModule<object, T>, 'builder' | 'handler'>>;
 
 /** Options that say how a checkpoint is read; all commands that read one share them. */
 export interface ReadingArguments {

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs';
 import type { BackendName } from '../../src/runtimes/tfjs/backend.js';
 import { checkBackends } from '../../src/runtimes/tfjs/backend.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
@@ -10,11 +9,10 @@ import { readGoldenFile } from '../golden-file.js';
 import { inFile, printWarnings, shownName } from '../input.js';
 import { type OpenedModel, readModel } from '../model.js';
 import { runVerification, withStatus } from '../run-verification.js';
+import type { Command } from './options.js';
 import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
-export const verifyCommand: CommandModule<object, VerifyArguments> = {
-  command: 'verify <model>',
-  describe: "Compare a model's logits with those that PyTorch gave",
+export const verifyCommand: Command<VerifyArguments> = {
   builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
     checkTolerance(args);

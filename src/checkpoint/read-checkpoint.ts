@@ -2,7 +2,7 @@ import { Pth2tfjsError } from '../base/errors.js';
 import { checkUnpackedSize } from '../base/limits.js';
 import type { Sha256 } from '../base/sha256.js';
 import type { Checkpoint } from './container/container.js';
-import { type Crc32, crc32 } from './container/crc32.js';
+import type { Checksums, Crc32 } from './container/crc32.js';
 import { gunzip } from './container/gzip.js';
 import { readZip } from './container/read-archive.js';
 import { readLegacy } from './container/read-legacy.js';
@@ -14,6 +14,8 @@ export type { Checkpoint, Container } from './container/container.js';
 export interface ReadOptions {
   /** A faster CRC-32, such as Node's `zlib.crc32`. */
   readonly crc32?: Crc32 | undefined;
+  /** What computes it of all entries of an archive, while these are being read; default {@link crc32}. */
+  readonly checksums?: Checksums | undefined;
   /** A faster SHA-256 than Web Crypto's, which has to copy the file. */
   readonly sha256?: Sha256 | undefined;
 }
@@ -51,7 +53,7 @@ function readContainer(
   container: UngzippedFile['container'],
   options: ReadOptions,
 ): Checkpoint | Promise<Checkpoint> {
-  if (container === 'zip') return readZip(file, options.crc32 ?? crc32);
+  if (container === 'zip') return readZip(file, options);
   return container === 'legacy' ? readLegacy(file) : readSafetensors(file);
 }
 

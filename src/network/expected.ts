@@ -28,8 +28,17 @@ export interface Anatomy {
   readonly modules: ReadonlySet<string>;
 }
 
+const anatomies = new WeakMap<object, Anatomy>();
+
+/** A network's parts, which are the same whenever they are asked for. */
+export function anatomyOf(network: Network): Anatomy {
+  const anatomy = anatomies.get(network) ?? readAnatomy(network);
+  anatomies.set(network, anatomy);
+  return anatomy;
+}
+
 /** Reads a network's parts off its graph, auxiliary heads included. */
-export function anatomyOf({ build, imageSizes }: Network): Anatomy {
+function readAnatomy({ build, imageSizes }: Network): Anatomy {
   const root = build({ numClasses: 1, auxClasses: [1, 1] });
   const graph = trace(root, [3, imageSizes.standard, imageSizes.standard]);
   const linear = graph.outputs.flatMap(({ op }) => (op.type === 'linear' ? [op] : []));

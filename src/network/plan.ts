@@ -116,8 +116,12 @@ const FIELDS = ['weight', 'bias', 'running_mean', 'running_var'] as const;
 
 /** BatchNorm in evaluation mode: `gamma * (x - mean) / sqrt(variance + eps) + beta`. */
 export const foldBatchNorm: FoldBatchNorm = (gamma, beta, mean, variance, eps) => {
-  const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt((variance[c] as number) + eps));
-  const offset = Float64Array.from(beta, (b, c) => b - (mean[c] as number) * (scale[c] as number));
+  const [scale, offset] = [new Float64Array(gamma.length), new Float64Array(gamma.length)];
+  for (let c = 0; c < gamma.length; c++) {
+    const factor = (gamma[c] as number) / Math.sqrt((variance[c] as number) + eps);
+    scale[c] = factor;
+    offset[c] = (beta[c] as number) - (mean[c] as number) * factor;
+  }
   return { scale, offset };
 };
 

@@ -1,6 +1,9 @@
 /** Computes the CRC-32 of zip and gzip (ISO-HDLC, polynomial 0x04C11DB7) as an unsigned number. */
 export type Crc32 = (bytes: Uint8Array) => number;
 
+/** The same of each of several parts of a file, perhaps on another thread. */
+export type Checksums = (parts: readonly Uint8Array[]) => Promise<readonly number[]>;
+
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let rest = byte;
   for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? 0xedb88320 ^ (rest >>> 1) : rest >>> 1;

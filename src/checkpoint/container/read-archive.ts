@@ -3,7 +3,7 @@ import { MAX_PICKLE_BYTES } from '../pickle/pickle-cursor.js';
 import { unpickle } from '../pickle/unpickle.js';
 import type { TensorStorage } from '../tensor/tensor.js';
 import type { Checkpoint } from './container.js';
-import type { Crc32 } from './crc32.js';
+import { type Checksums, type Crc32, crc32 } from './crc32.js';
 import { readZipDirectory, type ZipEntry } from './zip-directory.js';
 
 /**
@@ -20,11 +20,36 @@ const MAX_RECORD_BYTES = 2 ** 20;
  * @throws Pth2tfjsError as {@link readZipDirectory} and the unpickler do, `corrupt` for a failed
  *   checksum, and `unsupported-format` for TorchScript and for zips that torch.save did not write.
  */
-export async function readZip(bytes: Uint8Array, crc32: Crc32): Promise<Checkpoint> {
+export async function readZip(
+  bytes: Uint8Array,
+  options: ChecksumOptions = {},
+): Promise<Checkpoint> {
   const entries = readZipDirectory(bytes);
   const top = topFolder(entries);
   checkSizes(entries, top);
-  const contents = await extract(entries, crc32);
+  const contents = await extract(entries);
+  const checking = checkContents(entries, contents, options);
+  try {
+    return readContents(bytes, entries, contents, top);
+  } finally {
+    // What else is wrong with damaged data comes of the damage.
+    await checking;
+  }
+}
+
+interface ChecksumOptions {
+  readonly crc32?: Crc32 | undefined;
+  readonly checksums?: Checksums | undefined;
+}
+
+type Contents = ReadonlyMap<string, Uint8Array>;
+
+function readContents(
+  bytes: Uint8Array,
+  entries: readonly ZipEntry[],
+  contents: Contents,
+  top: string,
+): Checkpoint {
   const text = (name: string) => new TextDecoder().decode(contents.get(top + name)).trim();
   const byteOrder = readByteOrder(contents.has(`${top}byteorder`) ? text('byteorder') : 'little');
   const pickle = contents.get(`${top}data.pkl`) as Uint8Array;
@@ -134,27 +159,26 @@ function describeArchive(names: readonly string[]): readonly [what: string, hint
 }
 
 /** All entries' contents by name: in place where they are stored, the rest through jszip. */
-async function extract(
-  entries: readonly ZipEntry[],
-  crc32: Crc32,
-): Promise<Map<string, Uint8Array>> {
+async function extract(entries: readonly ZipEntry[]): Promise<Contents> {
   const unpacked = await inflate(entries.filter(({ method }) => method !== 0));
-  const contents = new Map<string, Uint8Array>();
-  const checksums = hasChecksums(entries);
-  for (const entry of entries) {
-    const data = unpacked.get(entry) ?? entry.data;
-    if (checksums && crc32(data) !== entry.crc32) {
-      throw new Pth2tfjsError(
-        'corrupt',
-        `the checksum of '${entry.name}' in the archive is wrong`,
-        {
-          hint: 'the file is damaged; download it again',
-        },
-      );
-    }
-    contents.set(entry.name, data);
-  }
-  return contents;
+  return new Map(entries.map((entry) => [entry.name, unpacked.get(entry) ?? entry.data]));
+}
+
+/** @throws Pth2tfjsError `corrupt` where a checksum is wrong */
+async function checkContents(
+  entries: readonly ZipEntry[],
+  contents: Contents,
+  options: ChecksumOptions,
+): Promise<void> {
+  if (!hasChecksums(entries)) return;
+  const { crc32: one = crc32, checksums = async (parts) => parts.map((part) => one(part)) } =
+    options;
+  const found = await checksums([...contents.values()]);
+  const bad = entries.find((entry, i) => found[i] !== entry.crc32);
+  if (bad === undefined) return;
+  throw new Pth2tfjsError('corrupt', `the checksum of '${bad.name}' in the archive is wrong`, {
+    hint: 'the file is damaged; download it again',
+  });
 }
 
 /** PyTorch compresses nothing, so what can do this is loaded where somebody else did. */
