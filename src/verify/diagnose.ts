@@ -1,3 +1,4 @@
+import { NETWORK } from '../networks/index.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
 import { isGraph } from '../runtimes/tfjs/load.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
@@ -80,8 +81,7 @@ const LINEUPS: readonly Lineup[] = [
 const OTHERS =
   'The golden file says that it was made from another checkpoint than the model: other weights alone may be the whole difference.';
 
-const GRAPH =
-  "The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with --format layers and verify that.";
+const GRAPH = `The graph's weights are not called as ${NETWORK.name}'s, so that no cause can be looked for: convert with --format layers and verify that.`;
 
 /**
  * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:

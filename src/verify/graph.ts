@@ -13,7 +13,7 @@ import type { InputKind } from '../targets/formats.js';
 /** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {
   readonly files: readonly NamedBytes[];
-  /** GoogLeNet's layers with the graph's weights, for normalised images. */
+  /** The network's layers with the graph's weights, for normalised images. */
   readonly layers: readonly NamedBytes[];
   /** Nodes and constants that are not as `convert` writes them. */
   readonly odd: readonly string[];
@@ -26,7 +26,7 @@ interface Stored {
 
 /**
  * Makes a layers model of a graph model's weights.
- * @returns null where they are not called or not shaped as GoogLeNet's
+ * @returns null where they are not called or not shaped as the network's
  * @throws Pth2tfjsError `model` when files are missing or short
  */
 export function openGraph(files: readonly NamedBytes[]): Graph | null {

@@ -1,8 +1,7 @@
 import { sha256 } from '../base/sha256.js';
 import { readCheckpoint, ungzip } from '../checkpoint/read-checkpoint.js';
-import { selectStateDict } from '../checkpoint/state-dict/find-state-dict.js';
 import { NETWORK } from '../networks/index.js';
-import { matchStateDict, NETWORK_KEYS } from '../networks/match.js';
+import { findNetwork } from '../read-network.js';
 import type { Provenance } from '../stored-model/provenance.js';
 import type { Weights } from './laboratory.js';
 
@@ -50,8 +49,7 @@ async function otherDigest(
 async function readNetwork(bytes: Uint8Array, key: string | undefined): Promise<Weights> {
   const { file } = await ungzip(bytes);
   const { value } = await readCheckpoint(file);
-  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const match = matchStateDict(candidate.stateDict, candidate);
+  const { candidate, match } = findNetwork(value, key);
   return { stateDict: candidate.stateDict, ...NETWORK.variantOf(match) };
 }
 

@@ -36,16 +36,43 @@ export function networkLayers(
   );
 }
 
+const LAYERS = networkLayers();
+
 /** Its convolutions with BatchNorm, by their blocks' paths. */
-export const CONVOLUTIONS: readonly string[] = networkLayers().flatMap(({ path, op }) =>
+export const CONVOLUTIONS: readonly string[] = LAYERS.flatMap(({ path, op }) =>
   op.type === 'conv2d' ? [path] : [],
 );
 
+/** The network as it is called in what is said of it. */
+export const NAME: string = NETWORK.name;
+
+/** The convolution that sees the images, and the next one. */
+export const [FIRST = '', SECOND = ''] = CONVOLUTIONS;
+
+/** The layer that gives the logits. */
+export const CLASSIFIER: string = LAYERS.findLast(({ op }) => op.type === 'linear')?.path ?? '';
+
+const POOL = LAYERS.findLast(({ op }) => op.type === 'adaptiveAvgPool2d');
+
+/** The average pool whose features the classifier takes, and the block that it pools. */
+export const LAST_POOL: string = POOL?.path ?? '';
+export const LAST_BLOCK: string = POOL?.from[0]?.path ?? '';
+
+/** The convolutions that the average pool sees, whatever joins them. */
+export const LAST_CONVOLUTIONS: ReadonlySet<string> = new Set(
+  POOL === undefined ? [] : convolutionsBefore(POOL),
+);
+
+function convolutionsBefore({ from }: Value): string[] {
+  return from.flatMap((each) =>
+    each.op.type === 'conv2d' ? [each.path] : convolutionsBefore(each),
+  );
+}
+
 /** The epsilon of the network's BatchNorms. */
 export const BATCH_NORM_EPS: number =
-  networkLayers().flatMap(({ op }) =>
-    op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : [],
-  )[0] ?? 0;
+  LAYERS.flatMap(({ op }) => (op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : []))[0] ??
+  0;
 
 /** What transform_input does to an image. */
 export const TRANSFORM_INPUT: Affine = findAffine(

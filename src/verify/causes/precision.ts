@@ -10,6 +10,7 @@ import {
   TF32,
   TF32_CUT,
 } from '../rounding.js';
+import { CLASSIFIER } from '../structure.js';
 import { type BatchNormParameters, normalize, rawNetwork, relu } from './raw-network.js';
 import { type Finding, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
@@ -126,7 +127,7 @@ async function simulateTf32(lab: Laboratory, round: Round): Promise<number> {
   const raw = rawNetwork(lab);
   if (raw === null) return NaN;
   const kernels = [...raw.model.weights].filter(
-    ([name]) => name.endsWith('/kernel') && name !== 'fc/kernel',
+    ([name]) => name.endsWith('/kernel') && name !== `${CLASSIFIER}/kernel`,
   );
   const rounded = new Map(kernels.map(([name, { data }]) => [name, round(data)]));
   const convolutions = raw.model.layers.filter(({ class_name }) => class_name === 'Conv2D');

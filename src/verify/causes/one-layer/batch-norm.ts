@@ -1,6 +1,7 @@
 import { batchNormWith } from '../../../network/plan.js';
 import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
+import { BATCH_NORM_EPS, NAME } from '../../structure.js';
 import { showEpsilon } from '../batch-norm.js';
 import type { BatchNormParameters } from '../raw-network.js';
 import { CONVERT_AGAIN, TORCHVISION_GOLDEN } from '../suspect.js';
@@ -36,13 +37,17 @@ function known(
   const epsilons = [...(fit === null ? [] : epsilonsOf(fit, batchNorm)), 1e-5, 1e-2];
   const trials: (readonly [Story, BatchNormParameters, number])[] = [
     ...epsilons.map((eps) => [epsilonStory(eps), batchNorm, eps] as const),
-    [RESET, { gamma, beta, mean: zeros, variance: ones }, EPS],
-    [statistics('running_mean', 'zero'), { ...batchNorm, mean: zeros }, EPS],
-    [statistics('running_var', 'one'), { ...batchNorm, variance: ones }, EPS],
-    [affine('weight and bias', 'one and zero'), { ...batchNorm, gamma: ones, beta: zeros }, EPS],
-    [affine('weight', 'one'), { ...batchNorm, gamma: ones }, EPS],
-    [affine('bias', 'zero'), { ...batchNorm, beta: zeros }, EPS],
-    [EXCHANGED, { gamma, beta, mean: variance, variance: mean.map(Math.abs) }, EPS],
+    [RESET, { gamma, beta, mean: zeros, variance: ones }, BATCH_NORM_EPS],
+    [statistics('running_mean', 'zero'), { ...batchNorm, mean: zeros }, BATCH_NORM_EPS],
+    [statistics('running_var', 'one'), { ...batchNorm, variance: ones }, BATCH_NORM_EPS],
+    [
+      affine('weight and bias', 'one and zero'),
+      { ...batchNorm, gamma: ones, beta: zeros },
+      BATCH_NORM_EPS,
+    ],
+    [affine('weight', 'one'), { ...batchNorm, gamma: ones }, BATCH_NORM_EPS],
+    [affine('bias', 'zero'), { ...batchNorm, beta: zeros }, BATCH_NORM_EPS],
+    [EXCHANGED, { gamma, beta, mean: variance, variance: mean.map(Math.abs) }, BATCH_NORM_EPS],
     [NONE, { gamma: ones, beta: zeros, mean: zeros, variance: ones }, 0],
   ];
   for (const [story, { gamma, beta, mean, variance }, epsilon] of trials) {
@@ -53,8 +58,6 @@ function known(
   const output = activated(raw, each, { scale: overNorms(each) });
   return channelError(each.expected, output, each.channels) <= 2 * LOCAL_GOAL ? NORMED : undefined;
 }
-
-const EPS = 1e-3;
 
 /**
  * From `scale = gamma / sqrt(variance + eps)`, where the variance is least; epsilons are round numbers, so
@@ -82,7 +85,7 @@ function epsilonStory(eps: number): Story {
     key: `epsilon ${eps}`,
     id: 'batch-norm-eps',
     summary: (where) =>
-      `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where GoogLeNet has 1e-3, in ${where}`,
+      `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where ${NAME} has ${showEpsilon(BATCH_NORM_EPS)}, in ${where}`,
     cure: TORCHVISION_GOLDEN,
   };
 }

@@ -2,6 +2,7 @@ import type { LayerCases } from '../../local/layer-case.js';
 import { averagePlanes, concatenatePlanes, type Module } from '../../local/network.js';
 import type { Planes } from '../../local/planes.js';
 import { poolPlanes } from '../../local/pool.js';
+import { NAME } from '../../structure.js';
 import { explainConcatenation } from './concatenation.js';
 import type { Explanation, LayerExplanation } from './explanation.js';
 import { explainAverage, explainPool, planesError } from './pool.js';
@@ -89,7 +90,7 @@ function code(error: number): Explanation {
     key: 'other code',
     id: 'layer',
     summary: (where) =>
-      `${where} does something else in PyTorch's network than in GoogLeNet: what goes into it is right, what comes out is not`,
+      `${where} does something else in PyTorch's network than in ${NAME}: what goes into it is right, what comes out is not`,
     cure: "Compare PyTorch's code with torchvision's.",
     error,
   };
