@@ -1,5 +1,6 @@
 import { findAffine, inferenceGraph, type ModelOptions, trainingGraph } from '../describe-model.js';
 import { prune } from '../network/fold.js';
+import { namedModules } from '../network/module.js';
 import type { Affine, Conv2d, Value } from '../network/value.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 
@@ -45,6 +46,15 @@ export const CONVOLUTIONS: readonly string[] = LAYERS.flatMap(({ path, op }) =>
 
 /** The network as it is called in what is said of it. */
 export const NAME: string = NETWORK.name;
+
+const TYPES: ReadonlyMap<string, string> = new Map(
+  [...namedModules(NETWORK.build({}))].map(([path, { type }]) => [path, type]),
+);
+
+/** torch's class of a module. */
+export function typeOf(path: string): string {
+  return TYPES.get(path) ?? '';
+}
 
 /** The convolution that sees the images, and the next one. */
 export const [FIRST = '', SECOND = ''] = CONVOLUTIONS;

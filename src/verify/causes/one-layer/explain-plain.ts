@@ -52,7 +52,15 @@ function reason(
 ): Explanation | undefined {
   if (module.type === 'pool') return explainPool(module, inputs[0], output);
   if (module.type === 'average') return explainAverage(inputs[0], output);
-  return explainConcatenation(inputs, start, output);
+  return explainConcatenation(branchNames(module), inputs, start, output);
+}
+
+/** The children of the block that its branches end in. */
+function branchNames({ name, from }: Plain): string[] {
+  return from.map((path) => {
+    const inside = path.startsWith(`${name}.`) ? path.slice(name.length + 1) : path;
+    return inside.split('.')[0] as string;
+  });
 }
 
 /** A block whose branches never ran, and which gives what went into it: an identity in its place. */

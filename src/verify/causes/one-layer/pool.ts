@@ -128,7 +128,13 @@ export function averageStory(words: string): Omit<Explanation, 'error'> {
 }
 
 function corner(input: Planes, kernel: number): Planes {
-  const pool = { kind: 'average', kernel, stride: Math.max(input.height, input.width), padding: 0, ceil: false } as const;
+  const pool = {
+    kind: 'average',
+    kernel,
+    stride: Math.max(input.height, input.width),
+    padding: 0,
+    ceil: false,
+  } as const;
   return poolPlanes(input, pool);
 }
 
