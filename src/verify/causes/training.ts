@@ -51,11 +51,13 @@ async function withBatchStatistics(
   const { logits, features } = await runOnBatch(lab, raw, input);
   const error = lab.worstRowError(logits);
   if (error <= lab.goal) return { error };
-  const nudged = await runOnBatch(lab, raw, input.map(nudge));
-  const floor = lab.worstRowError(logits, nudged.logits);
-  // A batch of few pixels amplifies rounding, which is measured rather than guessed.
-  if (error <= Math.min(MOST_TIMES_ROUNDING * floor, before / 10))
-    return { error, convicted: true };
+  if (error <= before / 10) {
+    // A batch of few pixels amplifies rounding, which is measured rather than guessed.
+    const nudged = await runOnBatch(lab, raw, input.map(nudge));
+    const floor = lab.worstRowError(logits, nudged.logits);
+    if (error <= MOST_TIMES_ROUNDING * floor) return { error, convicted: true };
+  }
+  if (error > MOST_LEFT * before) return { error, convicted: false };
   const dropout = withDropout(lab, features, error < MOSTLY_DROPOUT * before);
   if (dropout === null) return { error, convicted: false };
   return {
@@ -70,6 +72,9 @@ const BATCH =
 
 /** Rounding of every layer does more than rounding of the input alone, which is what is measured. */
 const MOST_TIMES_ROUNDING = 20;
+
+/** Where the statistics of the batch do not bring the logits nearer, they are not what is the matter. */
+const MOST_LEFT = 1.1;
 
 /** Dropout with p = 0.2 is about this share of what training mode does, or less. */
 const MOSTLY_DROPOUT = 0.75;
