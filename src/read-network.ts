@@ -60,9 +60,8 @@ export async function readNetwork(
   await opened.ungzip();
   const hashing = opened.sha256();
   const { container, value, metadata, ...read } = await opened.read();
-  const candidate = selectStateDict(value, { key: options.key, networkKeys: NETWORK_KEYS });
+  const { candidate, match } = findNetwork(value, options.key);
   const { name, prefix, stateDict } = candidate;
-  const match = matchStateDict(stateDict, candidate);
   const opaque = listOpaque(value, read.opaque, candidate.path);
   const leftovers = [...(opaque.length > 0 ? [describeOpaque(opaque)] : []), ...match.warnings];
   if (options.strict) refuseLeftovers(leftovers);
@@ -79,6 +78,15 @@ export async function readNetwork(
     notes: match.notes,
     warnings: [...read.warnings, ...leftovers],
   };
+}
+
+/** The state dict in what was read, and how the network fits it. */
+export function findNetwork(
+  value: unknown,
+  key: string | undefined,
+): { readonly candidate: StateDictCandidate; readonly match: Match } {
+  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
+  return { candidate, match: matchStateDict(candidate.stateDict, candidate) };
 }
 
 function refuseLeftovers([first, ...more]: readonly string[]): void {

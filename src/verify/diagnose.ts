@@ -1,4 +1,5 @@
 import { option } from '../base/option.js';
+import { NETWORK } from '../networks/index.js';
 import { prepareBackend } from '../runtimes/tfjs/backends.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
 import { madeOf } from '../stored-model/provenance.js';
@@ -27,7 +28,8 @@ import { quantizedWeights } from './causes/quantization.js';
 import { singleLayers, vagueLayers } from './causes/single-layers.js';
 import { oneLayer } from './causes/splice.js';
 import type { Finding, Lineup, Suspect } from './causes/suspect.js';
-import { modelLayers, torchLayers } from './causes/topology.js';
+import { modelLayers } from './causes/topology.js';
+import { torchLayers } from './causes/torch-layers.js';
 import { trainingMode } from './causes/training.js';
 import { weightFiles } from './causes/weight-files.js';
 import { weightSuspects } from './causes/weights.js';
@@ -79,7 +81,7 @@ const LINEUPS: readonly Lineup[] = [
 const OTHERS =
   'The golden file says that it was made from another checkpoint than the model: other weights alone may be the whole difference.';
 
-const GRAPH = `The graph's weights are not called as GoogLeNet's, so that no cause can be looked for: convert with ${option('format', 'layers')} and verify that.`;
+const GRAPH = `The graph's weights are not called as ${NETWORK.name}'s, so that no cause can be looked for: convert with ${option('format', 'layers')} and verify that.`;
 
 /**
  * Looks for the cause of a failed parity check by trying the usual suspects on the backend `wasm`:

@@ -9,6 +9,7 @@ import {
 } from '../checkpoint/read-checkpoint.js';
 import { toFloat32 } from '../checkpoint/tensor/float32.js';
 import { checkUnfolded, TensorView } from '../checkpoint/tensor/tensor.js';
+import { NETWORK } from '../networks/index.js';
 import { toNHWC } from '../numbers/layout.js';
 
 /** Inputs, and the logits that PyTorch gave for them. */
@@ -179,11 +180,11 @@ function tensorAt(
 }
 
 /**
- * Whether this is what the network returns in training mode alone: `GoogLeNetOutputs(logits, aux_logits2,
- * aux_logits1)`, or the same as a tuple or a dict. Source: torchvision/models/googlenet.py.
+ * Whether this is what the network returns in training mode alone: the logits and those of its auxiliary heads, as an object of a
+ * class of its own, a tuple or a dict. Source: torchvision/models/googlenet.py.
  */
 function isTrainingOutput(value: unknown, images?: number): boolean {
-  if (value instanceof OpaqueObject) return /GoogLeNetOutputs$/.test(value.global);
+  if (value instanceof OpaqueObject) return value.global.endsWith(`${NETWORK.name}Outputs`);
   if (value instanceof Map) return [...value.keys()].some((key) => /^aux/.test(String(key)));
   // A list of single images' logits is no such thing.
   const isRows = (each: unknown) =>
@@ -196,7 +197,7 @@ function isTrainingOutput(value: unknown, images?: number): boolean {
 /** @param where such as `has in 'logits'` */
 function trainingMode(where: string): Pth2tfjsError {
   return bad(
-    `${where} what GoogLeNet gives in training mode alone, logits and those of the auxiliary heads: the model was not put in eval mode`,
+    `${where} what ${NETWORK.name} gives in training mode alone, logits and those of the auxiliary heads: the model was not put in eval mode`,
     TRAINING_HINT,
   );
 }

@@ -14,7 +14,7 @@ import type { InputKind } from '../targets/formats.js';
 /** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {
   readonly model: StoredModel;
-  /** GoogLeNet's layers with the graph's weights, for normalised images. */
+  /** The network's layers with the graph's weights, for normalised images. */
   readonly layers: StoredModel;
   /** Nodes and constants that are not as `convert` writes them. */
   readonly odd: readonly string[];
@@ -27,7 +27,7 @@ interface Stored {
 
 /**
  * Makes a layers model of a graph model's weights.
- * @returns null where they are not called or not shaped as GoogLeNet's
+ * @returns null where they are not called or not shaped as the network's
  */
 export function openGraph(model: StoredModel): Graph | null {
   const { json, specs, shards } = model;

@@ -14,7 +14,7 @@ export interface Statistics {
 
 /** How one layer's output compares with what PyTorch recorded, over all images together. */
 export interface LayerComparison {
-  /** The torch module's name, such as `inception3a.branch2.1`. */
+  /** The torch module's name, such as `conv1`. */
   readonly layer: string;
   /** As recorded: NCHW, or `[images, features]`. */
   readonly shape: readonly number[];

@@ -1,8 +1,7 @@
 import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
-import { selectStateDict } from '../checkpoint/state-dict/find-state-dict.js';
 import { variantOf } from '../network/network.js';
 import { NETWORK } from '../networks/index.js';
-import { matchStateDict, NETWORK_KEYS } from '../networks/match.js';
+import { findNetwork } from '../read-network.js';
 import type { Provenance } from '../stored-model/provenance.js';
 import type { Weights } from './laboratory.js';
 
@@ -52,8 +51,7 @@ async function readNetwork(
   key: string | undefined,
 ): Promise<Weights> {
   const { value } = await openCheckpoint(checkpoint).read();
-  const candidate = selectStateDict(value, { key, networkKeys: NETWORK_KEYS });
-  const match = matchStateDict(candidate.stateDict, candidate);
+  const { candidate, match } = findNetwork(value, key);
   return { stateDict: candidate.stateDict, ...variantOf(NETWORK, match) };
 }
 

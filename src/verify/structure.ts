@@ -1,5 +1,6 @@
 import { findAffine, inferenceGraph, type ModelOptions, trainingGraph } from '../describe-model.js';
 import { prune } from '../network/fold.js';
+import { namedModules } from '../network/module.js';
 import type { Affine, Conv2d, Value } from '../network/value.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 
@@ -36,16 +37,52 @@ export function networkLayers(
   );
 }
 
+const LAYERS = networkLayers();
+
 /** Its convolutions with BatchNorm, by their blocks' paths. */
-export const CONVOLUTIONS: readonly string[] = networkLayers().flatMap(({ path, op }) =>
+export const CONVOLUTIONS: readonly string[] = LAYERS.flatMap(({ path, op }) =>
   op.type === 'conv2d' ? [path] : [],
 );
 
+/** The network as it is called in what is said of it. */
+export const NAME: string = NETWORK.name;
+
+const TYPES: ReadonlyMap<string, string> = new Map(
+  [...namedModules(NETWORK.build({}))].map(([path, { type }]) => [path, type]),
+);
+
+/** torch's class of a module. */
+export function typeOf(path: string): string {
+  return TYPES.get(path) ?? '';
+}
+
+/** The convolution that sees the images, and the next one. */
+export const [FIRST = '', SECOND = ''] = CONVOLUTIONS;
+
+/** The layer that gives the logits. */
+export const CLASSIFIER: string = LAYERS.findLast(({ op }) => op.type === 'linear')?.path ?? '';
+
+const POOL = LAYERS.findLast(({ op }) => op.type === 'adaptiveAvgPool2d');
+
+/** The average pool whose features the classifier takes, and the block that it pools. */
+export const LAST_POOL: string = POOL?.path ?? '';
+export const LAST_BLOCK: string = POOL?.from[0]?.path ?? '';
+
+/** The convolutions that the average pool sees, whatever joins them. */
+export const LAST_CONVOLUTIONS: ReadonlySet<string> = new Set(
+  POOL === undefined ? [] : convolutionsBefore(POOL),
+);
+
+function convolutionsBefore({ from }: Value): string[] {
+  return from.flatMap((each) =>
+    each.op.type === 'conv2d' ? [each.path] : convolutionsBefore(each),
+  );
+}
+
 /** The epsilon of the network's BatchNorms. */
 export const BATCH_NORM_EPS: number =
-  networkLayers().flatMap(({ op }) =>
-    op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : [],
-  )[0] ?? 0;
+  LAYERS.flatMap(({ op }) => (op.type === 'conv2d' && op.batchNorm ? [op.batchNorm.eps] : []))[0] ??
+  0;
 
 /** What transform_input does to an image. */
 export const TRANSFORM_INPUT: Affine = findAffine(

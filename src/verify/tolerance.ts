@@ -27,7 +27,7 @@ export interface ToleranceOptions {
  * the bundled checkpoint, whose random weights amplify rounding more than trained ones do: PyTorch's
  * own float32 logits lie 3e-6 to 1.6e-5 from its float64 logits, image by image, and TensorFlow.js
  * lies 5e-6 to 2.3e-5 from PyTorch. Gentle faults give more: 0.1 % of noise in one tensor 3e-4,
- * BatchNorm with PyTorch's default epsilon instead of GoogLeNet's 3e-3 to 6e-2. So 5e-5 leaves a
+ * BatchNorm with PyTorch's default epsilon instead of the network's own 3e-3 to 6e-2. So 5e-5 leaves a
  * factor of two above the noise, and of six below the gentlest of these.
  *
  * `tf32` and `float16` both keep 10 bits of mantissa where float32 keeps 23. Emulated in PyTorch

@@ -35,7 +35,7 @@ export interface VerifyOptions extends BackendOptions {
 
 export interface VerifyProgress {
   readonly backend: BackendName;
-  /** What is being done: `image 2 of 4`, `layer inception4a`. */
+  /** What is being done: `image 2 of 4`, `layer maxpool1`. */
   readonly step: string;
   /** Share of this backend's work that is done, 0 to 1. */
   readonly done: number;

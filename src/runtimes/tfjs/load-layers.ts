@@ -1,7 +1,7 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { damaged } from '../../stored-model/damaged.js';
-import type { LayerVisitor, Network } from './loaded-model.js';
+import type { LayerOutput, LayerVisitor, Network } from './loaded-model.js';
 import type { Step } from './other-layers.js';
 
 /**
@@ -36,7 +36,7 @@ export async function loadLayers(handler: io.IOHandler): Promise<Network> {
       logits.dispose();
       return values;
     },
-    trace: async (batch, visit, layers) => {
+    trace: async (batch, visit, { layers, known } = {}) => {
       const [, rows, columns] = layers?.[0]?.config.batch_input_shape ?? [];
       const [h, w] = [rows ?? height, columns ?? width];
       const input = tf.tensor(batch, [batch.length / (h * w * 3), h, w, 3]);
@@ -45,7 +45,7 @@ export async function loadLayers(handler: io.IOHandler): Promise<Network> {
         layers === undefined
           ? ownSteps(model)
           : (await import('./other-layers.js')).otherSteps(tf, model, layers);
-      return traceLayers(tf, steps, input, visit);
+      return traceLayers(tf, steps, input, visit, known);
     },
     layers: model.layers.map(({ name }) => name),
     setWeights: (changes) => {
@@ -77,11 +77,17 @@ async function traceLayers(
   steps: readonly Step[],
   input: Tensor,
   visit: LayerVisitor,
+  known: ReadonlyMap<string, LayerOutput> = new Map(),
 ): Promise<Float32Array> {
   const outputs = new Map<string, Tensor>();
+  const run = steps.filter(({ name }) => !known.has(name));
+  for (const name of new Set(run.flatMap(({ from }) => from))) {
+    const output = known.get(name);
+    if (output) outputs.set(name, tf.tensor(output.values, [...output.shape]));
+  }
   try {
     let last = input;
-    for (const [at, { name, layer, from: sources }] of steps.entries()) {
+    for (const [at, { name, layer, from: sources }] of run.entries()) {
       const from = sources.map((each) => outputs.get(each) as Tensor);
       const output = from.length === 0 ? input : tf.tidy(() => layer.apply(from) as Tensor);
       outputs.set(name, output);
@@ -91,7 +97,7 @@ async function traceLayers(
         output.dispose();
       }
       last = outputs.get(name) as Tensor;
-      const needed = new Set(steps.slice(at + 1).flatMap((step) => step.from));
+      const needed = new Set(run.slice(at + 1).flatMap((step) => step.from));
       for (const [name, tensor] of outputs) {
         if (needed.has(name) || tensor === last) continue;
         tensor.dispose();

@@ -24,20 +24,32 @@ export interface Network {
   predict(batch: Float32Array): Promise<Float32Array>;
   /**
    * Runs a batch like `predict`, and shows each layer's output to `visit`.
-   * @param layers to run in place of a layers model's own, in the order of running and for images of
-   *   whatever size; those that hold weights must be its own
+   * @param otherwise what a layers model does otherwise
    * @returns logits `[images, numClasses]`
    */
-  trace(
-    batch: Float32Array,
-    visit: LayerVisitor,
-    layers?: readonly LayerJSON[],
-  ): Promise<Float32Array>;
+  trace(batch: Float32Array, visit: LayerVisitor, otherwise?: Otherwise): Promise<Float32Array>;
   /** The names of the layers, in the order in which `trace` runs them. */
   readonly layers: readonly string[];
   /** Puts other numbers into weights, by their names in model.json, such as `conv1/kernel`. */
   setWeights(changes: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
+}
+
+/** How a run differs from a model's own. */
+export interface Otherwise {
+  /**
+   * To run in place of the model's layers, in the order of running and for images of whatever size; those
+   * that hold weights must be the model's.
+   */
+  readonly layers?: readonly LayerJSON[] | undefined;
+  /** Layers that are not run nor visited: what they gave before, by their names. */
+  readonly known?: ReadonlyMap<string, LayerOutput> | undefined;
+}
+
+/** Channels last. */
+export interface LayerOutput {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
 }
 
 /**

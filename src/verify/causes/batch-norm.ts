@@ -1,7 +1,8 @@
 import { batchNormWith } from '../../network/plan.js';
+import { BATCH_NORM_EPS, NAME } from '../structure.js';
 import { type Lineup, TORCHVISION_GOLDEN } from './suspect.js';
 
-/** torch.nn.BatchNorm2d's default, none at all, and what people try; GoogLeNet's blocks have 1e-3. */
+/** torch.nn.BatchNorm2d's default, none at all, and what people try. */
 const OTHER_EPSILONS = [1e-5, 0, 1e-2, 1e-4, 1e-6, 1e-1];
 
 /** A network in PyTorch whose BatchNorm has another epsilon. */
@@ -13,7 +14,7 @@ export const batchNormEps: Lineup = function* (lab) {
     yield {
       id: 'batch-norm-eps',
       description: `BatchNorm with an epsilon of ${showEpsilon(eps)}`,
-      summary: `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where GoogLeNet has 1e-3`,
+      summary: `PyTorch's network has BatchNorm with an epsilon of ${showEpsilon(eps)}${whose} where ${NAME} has ${showEpsilon(BATCH_NORM_EPS)}`,
       cure: TORCHVISION_GOLDEN,
       variation: { model },
     };

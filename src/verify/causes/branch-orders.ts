@@ -1,25 +1,44 @@
 import type { Value } from '../../network/value.js';
-import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
-import { networkLayers } from '../structure.js';
+import {
+  type EditableModel,
+  type LayerJSON,
+  withLayers,
+} from '../../stored-model/editable-model.js';
+import { networkLayers, typeOf } from '../structure.js';
 import { type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
 /** Orders of branches in PyTorch other than the model's: many, and so tried late. */
-export const branchOrders: Lineup = function* ({ layers }) {
-  const likely = BLOCKS.filter(({ path }) => path === layers?.firstJump);
+export const branchOrders: Lineup = function* ({ layers, model }) {
+  const likely = CONCATENATIONS.filter(({ path }) => path === layers?.firstJump);
   if (layers?.firstJump && likely.length === 0) return;
-  for (const order of PERMUTATIONS) yield reorder(BLOCKS, order);
-  for (const block of likely.length > 0 ? likely : BLOCKS) {
-    for (const order of PERMUTATIONS) {
-      if (likely.length > 0 || isSwap(order)) yield reorder([block], order);
+  for (const alike of groups(CONCATENATIONS)) {
+    for (const order of ordersOf(alike[0]?.from.length ?? 0)) yield reorder(model, alike, order);
+  }
+  for (const block of likely.length > 0 ? likely : CONCATENATIONS) {
+    for (const order of ordersOf(block.from.length)) {
+      if (likely.length > 0 || isSwap(order)) yield reorder(model, [block], order);
     }
   }
 };
 
-/** Concatenations of four branches. */
-const BLOCKS = networkLayers().filter(({ op, from }) => op.type === 'cat' && from.length === 4);
+const CONCATENATIONS = networkLayers().filter(({ op }) => op.type === 'cat');
 
-/** All orders of four branches but the natural one. */
-const PERMUTATIONS: readonly (readonly number[])[] = permutations([0, 1, 2, 3]).slice(1);
+/** Several that join as many branches. */
+function groups(blocks: readonly Value[]): Value[][] {
+  const counts = [...new Set(blocks.map(({ from }) => from.length))];
+  const alike = counts.map((count) => blocks.filter(({ from }) => from.length === count));
+  return alike.filter((group) => group.length > 1);
+}
+
+/** Of more there are too many orders. */
+const MOST_BRANCHES = 4;
+
+/** All orders of some branches but the natural one; of many, those with two exchanged. */
+export function ordersOf(count: number): readonly (readonly number[])[] {
+  const natural = Array.from({ length: count }, (_, i) => i);
+  if (count <= MOST_BRANCHES) return permutations(natural).slice(1);
+  return natural.flatMap((a) => natural.slice(a + 1).map((b) => swapped(natural, a, b)));
+}
 
 function permutations(items: readonly number[]): number[][] {
   if (items.length === 0) return [[]];
@@ -28,45 +47,40 @@ function permutations(items: readonly number[]): number[][] {
   );
 }
 
+function swapped(natural: readonly number[], a: number, b: number): number[] {
+  return natural.map((item) => (item === a ? b : item === b ? a : item));
+}
+
 function isSwap(order: readonly number[]): boolean {
   return order.filter((branch, at) => branch !== at).length === 2;
 }
 
-function reorder(blocks: readonly Value[], order: readonly number[]): Suspect {
+function reorder(
+  model: EditableModel,
+  blocks: readonly Value[],
+  order: readonly number[],
+): Suspect {
   const all = blocks.length > 1;
   const label = order.map((branch) => branch + 1).join(', ');
-  const where = all ? 'every Inception block' : (blocks[0]?.path as string);
-  const visit: LayerVisitor = async (layer, _shape, read) => {
-    const block = blocks.find(({ path }) => path === layer);
-    return block && reorderChannels(await read(), branchWidths(block), order);
-  };
+  const paths = blocks.map(({ path }) => path);
+  const where = all ? `every ${typeOf(paths[0] as string)} block` : (paths[0] as string);
   return {
     id: 'branch-order',
     where: all ? undefined : where,
     description: `branches of ${where} in the order ${label}`,
     summary: `the branches of ${where} are in another order: ${label}`,
     cure: TORCHVISION_GOLDEN,
-    variation: { visit },
+    variation: {
+      model: withLayers(model, (layer) =>
+        paths.includes(layer.name) ? inOrder(layer, order) : layer,
+      ),
+    },
   };
 }
 
-/** The channels that each branch contributes. */
-function branchWidths({ from }: Value): number[] {
-  return from.map(({ shape }) => shape[0] ?? 0);
-}
-
-/** Concatenates the branches again, in another order; channels last. */
-function reorderChannels(
-  values: Float32Array,
-  widths: readonly number[],
-  order: readonly number[],
-): Float32Array {
-  const starts = widths.map((_, branch) => widths.slice(0, branch).reduce((a, b) => a + b, 0));
-  const from = order.flatMap((branch) =>
-    Array.from({ length: widths[branch] as number }, (_, c) => (starts[branch] as number) + c),
-  );
-  const channels = from.length;
-  return values.map(
-    (_, i) => values[i - (i % channels) + (from[i % channels] as number)] as number,
-  );
+/** A concatenation that reads the same in another order. */
+function inOrder(layer: LayerJSON, order: readonly number[]): LayerJSON {
+  const [inputs = []] = layer.inbound_nodes;
+  const inbound = order.flatMap((branch) => inputs.slice(branch, branch + 1));
+  return { ...layer, inbound_nodes: [inbound] };
 }

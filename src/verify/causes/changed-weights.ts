@@ -6,7 +6,7 @@ import { type EditableModel, withWeights } from '../../stored-model/editable-mod
 import { measureErrors } from '../compare.js';
 import type { Laboratory } from '../laboratory.js';
 import { BFLOAT16, FLOAT16, isRoundedFrom, TF32 } from '../rounding.js';
-import { BATCH_NORM_EPS } from '../structure.js';
+import { BATCH_NORM_EPS, CLASSIFIER, NAME, networkLayers } from '../structure.js';
 import { showEpsilon } from './batch-norm.js';
 import { INTEGER_ROUNDINGS } from './integers.js';
 import { LAYOUTS, storedAs } from './kernel-layout.js';
@@ -101,12 +101,12 @@ function asEpsilon(
   if (!close) return undefined;
   return {
     id: 'batch-norm-eps',
-    summary: `the model has BatchNorm folded with an epsilon of ${showEpsilon(eps)}, where GoogLeNet has 1e-3`,
+    summary: `the model has BatchNorm folded with an epsilon of ${showEpsilon(eps)}, where ${NAME} has ${showEpsilon(BATCH_NORM_EPS)}`,
   };
 }
 
 /**
- * Solves `found / expected = sqrt(variance + 1e-3) / sqrt(variance + eps)` for the channel of least
+ * Solves `found / expected = sqrt(variance + the network's epsilon) / sqrt(variance + eps)` for the channel of least
  * variance, which tells best; then rounds, since epsilons are round numbers.
  */
 function foldedEpsilon(
@@ -114,10 +114,13 @@ function foldedEpsilon(
   reference: EditableModel,
   names: readonly string[],
 ): number | undefined {
-  const name = names.find((each) => each.endsWith('/kernel') && each !== 'fc/kernel');
+  const name = names.find((each) => each.endsWith('/kernel') && each !== `${CLASSIFIER}/kernel`);
   if (name === undefined || checkpoint === null) return undefined;
-  const key = `${name.slice(0, -'/kernel'.length)}.bn.running_var`;
-  const variance = toFloat32(checkpoint.stateDict.get(key) as never);
+  const path = name.slice(0, -'/kernel'.length);
+  const op = networkLayers(checkpoint).find((layer) => layer.path === path)?.op;
+  const norm = op?.type === 'conv2d' ? op.batchNorm : undefined;
+  if (norm === undefined) return undefined;
+  const variance = toFloat32(checkpoint.stateDict.get(`${norm.module}.running_var`) as never);
   const channel = variance.indexOf(Math.min(...variance));
   const [found, expected] = [model, reference].map((each) => each.weights.get(name)?.data);
   if (found === undefined || expected === undefined) return undefined;

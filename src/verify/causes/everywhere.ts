@@ -2,7 +2,7 @@ import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import { type EditableModel, withLayers, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory, Variation } from '../laboratory.js';
 import { TF32, TF32_CUT } from '../rounding.js';
-import { CONVOLUTIONS } from '../structure.js';
+import { CLASSIFIER, CONVOLUTIONS, LAST_CONVOLUTIONS } from '../structure.js';
 import { INTEGER_ROUNDINGS } from './integers.js';
 import { NORM_EPSILONS, normStory, OTHER_NORMS, standardize } from './norms.js';
 import { ACTIVATIONS, activationStory, RELU_BEFORE } from './one-layer/activation.js';
@@ -92,13 +92,9 @@ function reluBefore(raw: RawNetwork): LayerVisitor {
     if (batchNorm === undefined) return undefined;
     const values = normalize(await read(), batchNorm);
     // The last block's outputs go on without one.
-    return LAST.has(layer) ? values : relu(values);
+    return LAST_CONVOLUTIONS.has(layer) ? values : relu(values);
   };
 }
-
-const LAST: ReadonlySet<string> = new Set(
-  CONVOLUTIONS.filter((name) => /^inception5b\.branch(1$|\d\.1$)/.test(name)),
-);
 
 /** BatchNorm's parameters or statistics lost, or none of it at all. */
 function* parameters(raw: RawNetwork): Iterable<Suspect> {
@@ -164,7 +160,7 @@ function* norms(raw: RawNetwork): Iterable<Suspect> {
 
 /** Deviations of few pixels may be small, and what is divided by them carries rounding magnified. */
 async function nearly(lab: Laboratory, variation: Variation, before: number): Promise<Finding> {
-  const enough = Math.max(lab.goal, Math.min(MOST_MAGNIFIED, before / 1000));
+  const enough = Math.max(lab.goal, Math.min(MOST_MAGNIFIED, before / 1e3));
   const error = await lab.error(variation, enough);
   return { error, convicted: error <= enough && error <= before / 2 };
 }
@@ -187,12 +183,12 @@ function* roundedKernels(raw: RawNetwork): Iterable<Suspect> {
     const rounded = [...raw.model.weights]
       .filter(([name]) => name.endsWith('/kernel'))
       .map(([name, { data, shape }]) => [name, round(data, shape.at(-1) ?? 1)] as const);
-    for (const fc of [true, false]) {
-      const changes = rounded.filter(([name]) => fc || name !== 'fc/kernel');
+    for (const all of [true, false]) {
+      const changes = rounded.filter(([name]) => all || name !== `${CLASSIFIER}/kernel`);
       yield {
         id,
-        description: `kernels rounded to ${words}${fc ? '' : ", but fc's"}`,
-        summary: `PyTorch's kernels were rounded to ${words}${fc ? '' : ", but fc's"}`,
+        description: `kernels rounded to ${words}${all ? '' : `, but ${CLASSIFIER}'s`}`,
+        summary: `PyTorch's kernels were rounded to ${words}${all ? '' : `, but ${CLASSIFIER}'s`}`,
         cure: TORCHVISION_GOLDEN,
         variation: { model: withWeights(raw.model, new Map(changes)), visit },
       };

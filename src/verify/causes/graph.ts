@@ -2,13 +2,14 @@ import { type LoadedModel, loadStored } from '../../runtimes/tfjs/load.js';
 import { imageNHWC } from '../golden.js';
 import type { Graph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
+import { NAME } from '../structure.js';
 import type { BackendResult } from '../verification.js';
 import { asItIs } from './backend.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 
 /**
  * A graph as it is, on another backend; and the layers that stand for it from here on, which only do
- * otherwise where its nodes are not GoogLeNet's.
+ * otherwise where its nodes are not the network's.
  */
 export function asGraph(failing: BackendResult, graph: Graph): Lineup {
   return function* (lab) {
@@ -18,8 +19,8 @@ export function asGraph(failing: BackendResult, graph: Graph): Lineup {
     const which = names.length === 0 ? '' : `: ${names.join(', ')}`;
     yield {
       id: 'topology',
-      description: "GoogLeNet's own layers with the graph's weights",
-      summary: `the graph does otherwise than GoogLeNet's layers${which}`,
+      description: `${NAME}'s own layers with the graph's weights`,
+      summary: `the graph does otherwise than ${NAME}'s layers${which}`,
       cure: CONVERT_AGAIN,
       ...(odd.length === 1 ? { where: odd[0] as string } : {}),
       variation: {},

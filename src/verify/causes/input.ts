@@ -3,7 +3,7 @@ import { toNCHW, toNHWC } from '../../numbers/layout.js';
 import { batchNHWC, type Golden } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { planesOf } from '../local/planes.js';
-import { TRANSFORM_INPUT } from '../structure.js';
+import { FIRST, TRANSFORM_INPUT } from '../structure.js';
 import { pairStory } from './images/colours.js';
 import { MOVES, rolled, shifted, shiftWords } from './images/moves.js';
 import {
@@ -26,7 +26,7 @@ type Change = (input: Float32Array) => Float32Array;
 
 /** What can be wrong with the images: all are tried on the model as it is. */
 export const inputSuspects: Lineup = function* (lab) {
-  if (reachesConv1(lab)) return;
+  if (reachesFirst(lab)) return;
   for (const suspect of changes(lab)) {
     const { change, ...rest } = suspect;
     yield { ...rest, variation: { input: change } };
@@ -34,14 +34,14 @@ export const inputSuspects: Lineup = function* (lab) {
 };
 
 /** Whether the first layer's recorded output is right, and with it the input. */
-function reachesConv1({ layers }: Laboratory): boolean {
-  const recorded = layers?.layers.some(({ layer }) => layer === 'conv1') ?? false;
-  return recorded && layers?.firstJump !== 'conv1';
+function reachesFirst({ layers }: Laboratory): boolean {
+  const recorded = layers?.layers.some(({ layer }) => layer === FIRST) ?? false;
+  return recorded && layers?.firstJump !== FIRST;
 }
 
 /** Two of them at once, for what a hurried script gets wrong together. */
 export const inputPairs: Lineup = function* (lab) {
-  if (reachesConv1(lab)) return;
+  if (reachesFirst(lab)) return;
   const all = [...changes(lab, 1)].filter(({ id }) => COMMON.has(id));
   for (const first of all) {
     for (const second of all) {
@@ -182,7 +182,7 @@ function* layouts([images, , height, width]: readonly number[]): Iterable<InputS
 
 /** Decimals lost of what PyTorch was given. */
 export const roundedInputs: Lineup = function* (lab) {
-  if (reachesConv1(lab)) return;
+  if (reachesFirst(lab)) return;
   const planes = planesOf(lab.golden.input, lab.golden.shape);
   for (const { id, words, cure, data } of roundedImages(planes)) {
     yield { id, description: words, summary: words, cure, variation: { input: () => data } };
@@ -191,7 +191,7 @@ export const roundedInputs: Lineup = function* (lab) {
 
 /** Decimals lost of what was saved. */
 export const blurredInputs: Lineup = function* (lab) {
-  if (reachesConv1(lab)) return;
+  if (reachesFirst(lab)) return;
   const planes = planesOf(lab.golden.input, lab.golden.shape);
   for (const { data, strayed, words, ...rest } of blurredImages(planes)) {
     const measure = () => measureBlurred(lab, data, strayed);
@@ -222,7 +222,7 @@ const MOST_BLURRED = 0.25;
 
 /** The images in sizes that people take them in; with layers, the first of them tells its own. */
 export const sizedInputs: Lineup = function* (lab) {
-  if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
+  if (lab.layers?.layers.some(({ layer }) => layer === FIRST)) return;
   const planes = planesOf(lab.golden.input, lab.golden.shape);
   const usual = planes.height;
   for (const imageSize of otherSizes(usual)) {
@@ -246,7 +246,7 @@ function otherSizes(usual: number): number[] {
 
 /** Turns, and shifts by a pixel or two; only without layers, which tell at once. */
 export const movedImages: Lineup = function* (lab) {
-  if (lab.layers?.layers.some(({ layer }) => layer === 'conv1')) return;
+  if (lab.layers?.layers.some(({ layer }) => layer === FIRST)) return;
   const { shape } = lab.golden;
   const planes = (data: Float32Array) => planesOf(data, shape);
   const cure = 'Give both sides the same image.';

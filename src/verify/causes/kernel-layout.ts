@@ -1,5 +1,6 @@
 import { type EditableModel, type Weight, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
+import { CLASSIFIER } from '../structure.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
 /**
@@ -23,14 +24,16 @@ export const LAYOUTS: readonly Layout[] = [
   { name: 'in the order OHWI', axes: [3, 0, 1, 2] },
 ];
 
-/** All kernels, those of `fc`, and the likeliest alone. */
+const LAST_KERNEL = `${CLASSIFIER}/kernel`;
+
+/** All kernels, those of the classifier, and the likeliest alone. */
 export const kernelLayouts: Lineup = function* (lab) {
   const kernels = [...lab.model.weights.keys()].filter((name) => name.endsWith('/kernel'));
-  const convolutions = kernels.filter((name) => name !== 'fc/kernel');
+  const convolutions = kernels.filter((name) => name !== LAST_KERNEL);
   for (const layout of LAYOUTS) yield suspect(lab, layout, convolutions);
   for (const layout of LAYOUTS.slice(0, 1)) {
     yield suspect(lab, layout, kernels);
-    yield suspect(lab, layout, ['fc/kernel']);
+    yield suspect(lab, layout, [LAST_KERNEL]);
   }
   const likely = `${lab.layers?.firstJump}/kernel`;
   if (kernels.includes(likely)) {
@@ -43,7 +46,7 @@ export const oneKernelLayout: Lineup = function* (lab) {
   if (lab.layers !== null) return;
   const kernels = [...lab.model.weights.keys()].filter((name) => name.endsWith('/kernel'));
   for (const name of kernels) {
-    if (name !== 'fc/kernel') yield suspect(lab, LAYOUTS[0] as Layout, [name]);
+    if (name !== LAST_KERNEL) yield suspect(lab, LAYOUTS[0] as Layout, [name]);
   }
 };
 

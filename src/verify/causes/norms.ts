@@ -1,3 +1,4 @@
+import { BATCH_NORM_EPS, NAME } from '../structure.js';
 import { TORCHVISION_GOLDEN } from './suspect.js';
 
 /** What may stand in BatchNorm's place: statistics of each image by itself, not those of training. */
@@ -50,13 +51,13 @@ export function normStory({ words, sets }: OtherNorm) {
     key: `norm ${words}`,
     id: 'batch-norm-kind',
     summary: (where: string) =>
-      `PyTorch's network has ${words} where GoogLeNet has BatchNorm2d, in ${where}${like}`,
+      `PyTorch's network has ${words} where ${NAME} has BatchNorm2d, in ${where}${like}`,
     cure: TORCHVISION_GOLDEN,
   };
 }
 
-/** PyTorch's default, and GoogLeNet's. */
-export const NORM_EPSILONS = [1e-5, 1e-3] as const;
+/** PyTorch's default, and the network's own. */
+export const NORM_EPSILONS = [1e-5, BATCH_NORM_EPS] as const;
 
 /** One image, channels last, less the mean and divided by the deviation of each set. */
 export function standardize(

@@ -1,8 +1,9 @@
 import { batchNHWC } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
 import { planesOf } from '../local/planes.js';
+import { CLASSIFIER, LAST_POOL } from '../structure.js';
 import type { Explanation } from './one-layer/explanation.js';
-import { auxiliaryOutputs } from './outputs/auxiliary.js';
+import { AUXILIARY_STAGES, auxiliaryOutputs } from './outputs/auxiliary.js';
 import { findDropout } from './outputs/dropout.js';
 import { explainOutputs } from './outputs/explain-outputs.js';
 import { explainLinear, type LinearCase, linearCase } from './outputs/linear.js';
@@ -12,15 +13,15 @@ import { toStory } from './stories.js';
 import type { Finding, Lineup } from './suspect.js';
 
 /**
- * `fc`, and what was done to its logits before they were saved: told from the model's own features and
+ * The classifier, and what was done to its logits before they were saved: told from the model's own features and
  * logits, without another run. What is wrong before them fits none of it.
  */
 export const outputSuspects: Lineup = function* (lab) {
   // With its output recorded it has been examined by itself.
-  if (lab.golden.activations.has('fc') && lab.golden.activations.has('avgpool')) return;
+  if (lab.golden.activations.has(CLASSIFIER) && lab.golden.activations.has(LAST_POOL)) return;
   yield {
     id: 'outputs',
-    description: 'fc done otherwise, and what may have been done to its logits',
+    description: `${CLASSIFIER} done otherwise, and what may have been done to its logits`,
     summary: '',
     cure: '',
     measure: () => examineOutputs(lab),
@@ -33,7 +34,7 @@ async function examineOutputs(lab: Laboratory): Promise<Finding> {
   const expected = rowsOf(golden.logits, images);
   const { logits, layers } = await runAsItIs(lab);
   const usual = rowsOf(logits, images);
-  const features = layers.get('avgpool');
+  const features = layers.get(LAST_POOL);
   const each =
     features && linearCase(lab, planesOf(features, [images, features.length / images]), expected);
   const explanation =
@@ -45,7 +46,7 @@ async function examineOutputs(lab: Laboratory): Promise<Finding> {
   return {
     error: explanation.error,
     convicted: true,
-    story: toStory({ explanation, layers: ['fc'] }),
+    story: toStory({ explanation, layers: [CLASSIFIER] }),
   };
 }
 
@@ -54,7 +55,7 @@ function drawn(each: LinearCase): Explanation | undefined {
   return dropout === null ? undefined : { ...dropout.story, error: dropout.error ?? NaN };
 }
 
-const WANTED = new Set(['avgpool', 'inception4a', 'inception4d']);
+const WANTED: ReadonlySet<string> = new Set([LAST_POOL, ...AUXILIARY_STAGES]);
 
 /** The logits, and the layers that heads read from, channels last. */
 async function runAsItIs(lab: Laboratory) {

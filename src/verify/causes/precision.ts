@@ -10,6 +10,7 @@ import {
   TF32,
   TF32_CUT,
 } from '../rounding.js';
+import { CLASSIFIER } from '../structure.js';
 import { type BatchNormParameters, normalize, rawNetwork, relu } from './raw-network.js';
 import { type Finding, type Lineup, type Suspect, TORCHVISION_GOLDEN } from './suspect.js';
 
@@ -75,7 +76,8 @@ async function simulateHalf(
     const parameters: BatchNormParameters | undefined = network.batchNorms.get(layer);
     return parameters ? relu(round(normalize(values, parameters))) : values;
   };
-  const error = await lab.error({ model: network.model, visit, logits: round }, Infinity);
+  const variation = { model: network.model, visit, logits: round };
+  const error = await lab.error(variation, 2 * before);
   return { error, convicted: error < 2 * before && before < MOST_BY_ROUNDING };
 }
 
@@ -110,7 +112,7 @@ function tf32(lab: Laboratory, rounding: Rounding): Suspect {
     summary: 'PyTorch computed in TF32, as it does by default on NVIDIA GPUs since Ampere',
     cure: 'Set torch.backends.cudnn.allow_tf32 = False and torch.backends.cuda.matmul.allow_tf32 = False, or capture on the CPU.',
     measure: async (_lab, before) => {
-      const error = await simulateTf32(lab, rounding.round);
+      const error = await simulateTf32(lab, rounding.round, MOSTLY_CLOSED * before);
       return { error, convicted: before < MOST_BY_ROUNDING && error < MOSTLY_CLOSED * before };
     },
   };
@@ -122,11 +124,12 @@ function tf32(lab: Laboratory, rounding: Rounding): Suspect {
  */
 const MOSTLY_CLOSED = 0.75;
 
-async function simulateTf32(lab: Laboratory, round: Round): Promise<number> {
+/** @param enough beyond this the error is of no interest */
+async function simulateTf32(lab: Laboratory, round: Round, enough: number): Promise<number> {
   const raw = rawNetwork(lab);
   if (raw === null) return NaN;
   const kernels = [...raw.model.weights].filter(
-    ([name]) => name.endsWith('/kernel') && name !== 'fc/kernel',
+    ([name]) => name.endsWith('/kernel') && name !== `${CLASSIFIER}/kernel`,
   );
   const rounded = new Map(kernels.map(([name, { data }]) => [name, round(data)]));
   const convolutions = raw.model.layers.filter(({ class_name }) => class_name === 'Conv2D');
@@ -139,5 +142,5 @@ async function simulateTf32(lab: Laboratory, round: Round): Promise<number> {
     // Max-pools and concatenations pass rounded values on as they are.
     return roundedInputs.has(layer) ? round(output) : output;
   };
-  return lab.error({ model: withWeights(raw.model, rounded), visit }, Infinity);
+  return lab.error({ model: withWeights(raw.model, rounded), visit }, enough);
 }

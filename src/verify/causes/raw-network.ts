@@ -17,7 +17,7 @@ export interface BatchNormParameters {
 export interface RawNetwork {
   /** Its convolutions have PyTorch's own kernels, no bias, and no activation. */
   readonly model: EditableModel;
-  /** By convolution, such as `inception3a.branch2.1`. */
+  /** By the paths of their convolutions. */
   readonly batchNorms: ReadonlyMap<string, BatchNormParameters>;
 }
 

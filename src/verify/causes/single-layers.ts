@@ -7,6 +7,7 @@ import {
 } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { LayerCases } from '../local/layer-case.js';
+import { CLASSIFIER } from '../structure.js';
 import { colourRanges } from './images/recipes.js';
 import { explainConv, explainUnknownInput } from './one-layer/explain-conv.js';
 import { explainHead } from './one-layer/explain-head.js';
@@ -89,7 +90,7 @@ async function errorWithout(
   explained: readonly LayerExplanation[],
 ): Promise<number | null> {
   const names = new Set(explained.map(({ layer }) => layer));
-  if (names.has('logits') || names.has('fc')) return null;
+  if (names.has('logits') || names.has(CLASSIFIER)) return null;
   const visit: LayerVisitor = async (layer, [image = 0]) => {
     const recorded = names.has(layer) ? lab.golden.activations.get(layer) : undefined;
     if (recorded === undefined) return undefined;
@@ -100,7 +101,7 @@ async function errorWithout(
   return lab.error({ model: rightModel(lab), visit });
 }
 
-/** The checkpoint's network, or GoogLeNet's layers with the model's weights. */
+/** The checkpoint's network, or its layers as they should be with the model's weights. */
 function rightModel(lab: Laboratory): EditableModel {
   return lab.fromCheckpoint() ?? withWeights({ ...lab.model, layers: lab.canonical }, new Map());
 }

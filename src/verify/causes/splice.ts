@@ -2,6 +2,7 @@ import { toNHWC } from '../../numbers/layout.js';
 import type { LayerVisitor } from '../../runtimes/tfjs/load.js';
 import type { Activation } from '../golden.js';
 import type { Laboratory } from '../laboratory.js';
+import { FIRST } from '../structure.js';
 import { CONVERT_AGAIN, type Finding, type Lineup } from './suspect.js';
 
 /**
@@ -46,7 +47,7 @@ async function spliced(
   const where = changes.tensorOf(layer);
   const odd = changes.changed();
   // Where all of the first layer differs, it may as well have been given another input.
-  if (layer === 'conv1' && odd.length > channels / 2) return { error, convicted: false };
+  if (layer === FIRST && odd.length > channels / 2) return { error, convicted: false };
   const which =
     odd.length > 0 && odd.length < channels ? ` (${channelList(odd)} of ${channels})` : '';
   const what = proved ? "is not in PyTorch's network what it is in the checkpoint" : 'is corrupted';

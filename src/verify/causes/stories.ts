@@ -1,4 +1,4 @@
-import { CONVOLUTIONS } from '../structure.js';
+import { CLASSIFIER, CONVOLUTIONS, NAME } from '../structure.js';
 import {
   type Explanation,
   isVague,
@@ -134,7 +134,7 @@ function blockOf(layers: readonly string[]): string | null {
 
 function training(groups: readonly Group[], first: Story): Story {
   const layers = groups.flatMap((group) => group.layers);
-  const dropout = layers.includes('fc') ? ', and dropout was on before fc' : '';
+  const dropout = layers.includes(CLASSIFIER) ? `, and dropout was on before ${CLASSIFIER}` : '';
   return {
     ...first,
     where: null,
@@ -193,7 +193,7 @@ function otherComputation(layers: ReadonlySet<string>): Story {
   return {
     id: 'other-computation',
     where: null,
-    summary: `PyTorch's network computes something else than GoogLeNet in ${layers.size} layers, the first is ${first}, and not with other weights: no kernel gives their output from their input`,
+    summary: `PyTorch's network computes something else than ${NAME} in ${layers.size} layers, the first is ${first}, and not with other weights: no kernel gives their output from their input`,
     cure: "Compare PyTorch's code with torchvision's: the normalisation, the activation and their order.",
   };
 }

@@ -3,6 +3,7 @@ import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, usualWindows } from '../../local/layer-case.js';
 import { leastSquares } from '../../local/least-squares.js';
 import type { Planes } from '../../local/planes.js';
+import { type ColourStory, otherColours } from './other-colours.js';
 import {
   between,
   type Colours,
@@ -24,26 +25,39 @@ export type { Range } from './recipes.js';
 export function fitColours(each: ConvCase, input: Planes): Colours | null {
   const shades = [0, 1, 2].map((colour) => standardized(input, colour));
   const columns = colourColumns(each, input, shades);
-  const { expected, channels, scale, offset } = each;
-  // Where ReLU let it through, the convolution's own output is known.
+  const found = fitColumns(each, columns);
+  if (found === null) return null;
+  const output = activated(sumOf(columns, found), each);
+  const error = channelError(each.expected, output, each.channels);
+  return error <= 2 * LOCAL_GOAL ? unstandardized(found, shades) : null;
+}
+
+/** Of fewer numbers anything could be made. */
+const FEWEST = 200;
+
+/** How much of each column there is in what PyTorch gave: where ReLU let it through, the convolution's output is known. */
+function fitColumns(
+  { expected, channels, scale, offset }: ConvCase,
+  columns: readonly Float64Array[],
+): number[] | null {
   const seen = Array.from(expected.keys()).filter((i) => expected[i] !== 0);
+  if (seen.length < FEWEST) return null;
   const target = Float64Array.from(seen, (i) => {
     const c = i % channels;
     return ((expected[i] as number) - (offset[c] as number)) / (scale[c] as number);
   });
-  if (seen.length < 200) return null;
   const chosen = columns.map((column) => Float64Array.from(seen, (i) => column[i] as number));
-  const found = leastSquares(chosen, target);
-  if (found === null) return null;
-  const raw = new Float64Array(expected.length);
+  return leastSquares(chosen, target);
+}
+
+function sumOf(columns: readonly Float64Array[], shares: readonly number[]): Float64Array {
+  const sum = new Float64Array(columns[0]?.length ?? 0);
   for (const [k, column] of columns.entries()) {
-    for (let i = 0; i < raw.length; i++) {
-      raw[i] = (raw[i] as number) + (found[k] as number) * (column[i] as number);
+    for (let i = 0; i < sum.length; i++) {
+      sum[i] = (sum[i] as number) + (shares[k] as number) * (column[i] as number);
     }
   }
-  const error = channelError(expected, activated(raw, each), channels);
-  if (!(error <= 2 * LOCAL_GOAL)) return null;
-  return unstandardized(found, shades);
+  return sum;
 }
 
 /** One colour of the images, less its mean and divided by its deviation: what differs little is told apart, too. */
@@ -105,13 +119,6 @@ function slice({ kernel, channels, block }: ConvCase, colour: number): Float32Ar
     out.set(kernel.subarray(at, at + channels), pixel * channels);
   }
   return out;
-}
-
-/** What colours mean, in words. */
-export interface ColourStory {
-  readonly id: string;
-  readonly words: string;
-  readonly cure?: string;
 }
 
 /**
@@ -205,48 +212,4 @@ function recipeWords(from: Recipe, to: Recipe, bgr: boolean): string {
   if (from.words === to.words) return BGR;
   const sides = `PyTorch's images were ${to.words}, the golden file's are ${from.words}`;
   return bgr ? `${sides}; and ${BGR}` : sides;
-}
-
-function otherColours({ matrix, offset }: Colours): { id: string; words: string } {
-  const at = (c: number, i: number) => matrix[c]?.[i] as number;
-  const unit = Math.max(...matrix.flat().map(Math.abs));
-  const small = (value: number) => Math.abs(value) <= 1e-3 * unit;
-  const diagonal = [0, 1, 2].every((c) => [0, 1, 2].every((i) => c === i || small(at(c, i))));
-  const crossed = [0, 1, 2].every((c) => [0, 1, 2].every((i) => c + i === 2 || small(at(c, i))));
-  const show = (values: readonly number[]) =>
-    values.map((value) => Number(value.toPrecision(4))).join(', ');
-  const numbers = (order: (c: number) => number) =>
-    `times ${show([0, 1, 2].map((c) => at(c, order(c))))} plus ${show(offset)}`;
-  if (diagonal) {
-    return {
-      id: 'input-normalization',
-      words: `PyTorch's images were normalised otherwise: they are the golden file's ${numbers((c) => c)}`,
-    };
-  }
-  if (crossed) {
-    return {
-      id: 'input-bgr',
-      words: `red and blue are swapped, and PyTorch's images are the golden file's ${numbers((c) => 2 - c)}`,
-    };
-  }
-  const [red, green, blue] = [0, 1, 2].map((c) => matrix[c] as readonly number[]) as [
-    readonly number[],
-    readonly number[],
-    readonly number[],
-  ];
-  const parallel = (a: readonly number[], b: readonly number[]) => {
-    const factor = (b[1] as number) / (a[1] as number);
-    return a.every((value, i) => small(value * factor - (b[i] as number)));
-  };
-  if (parallel(red, green) && parallel(red, blue)) {
-    return {
-      id: 'input-grey',
-      words: "PyTorch's images were grey, the golden file's are in colour",
-    };
-  }
-  const rows = matrix.map((row) => `[${show(row)}]`).join(', ');
-  return {
-    id: 'input-colours',
-    words: `PyTorch's images have other colours: the golden file's times [${rows}] plus ${show(offset)}`,
-  };
 }

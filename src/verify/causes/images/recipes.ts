@@ -1,5 +1,6 @@
 import { IMAGENET_MEAN, IMAGENET_STD } from '../../../image/imagenet.js';
 import type { Planes } from '../../local/planes.js';
+import { NAME } from '../../structure.js';
 
 /** A way to prepare pixels from 0 to 1, in RGB: `x[c] = pixel[from[c]] * scale[c] + offset[c]`. */
 export interface Recipe {
@@ -72,7 +73,7 @@ export const RECIPES: readonly Recipe[] = [
   ),
   swapped(
     scaled(
-      "prepared as for Caffe's GoogLeNet: BGR from 0 to 255 less 104, 117 and 123",
+      `prepared as for Caffe's ${NAME}: BGR from 0 to 255 less 104, 117 and 123`,
       normalized('', [104 / 255, 117 / 255, 123 / 255], ONE),
       255,
     ),

@@ -1,5 +1,6 @@
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
+import { NAME } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { ConvExplainer, Explanation } from './explanation.js';
 
@@ -43,7 +44,7 @@ export function activationStory(name: string): Omit<Explanation, 'error'> {
     summary: (where) =>
       name === ''
         ? `PyTorch's network has no ReLU after ${where}`
-        : `PyTorch's network has ${name} where GoogLeNet has ReLU, after ${where}`,
+        : `PyTorch's network has ${name} where ${NAME} has ReLU, after ${where}`,
     cure: TORCHVISION_GOLDEN,
   };
 }

@@ -1,18 +1,23 @@
 import { concatenatePlanes } from '../../local/network.js';
 import type { Planes } from '../../local/planes.js';
+import { ordersOf } from '../branch-orders.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { Explanation } from './explanation.js';
 import { planesError } from './pool.js';
 
 type Story = Omit<Explanation, 'error'>;
 
-/** Why an Inception block gives something else than its branches beside each other. */
+/**
+ * Why a block gives something else than its branches beside each other.
+ * @param names of the branches
+ */
 export function explainConcatenation(
+  names: readonly string[],
   branches: readonly Planes[],
   input: Planes | undefined,
   output: Planes,
 ): Explanation | undefined {
-  for (const { parts, story } of candidates(branches, input)) {
+  for (const { parts, story } of candidates(names, branches, input)) {
     const found = concatenatePlanes(parts);
     const error = found === undefined ? Infinity : planesError(output, found);
     if (error <= 1e-5) return { ...story, error };
@@ -25,8 +30,12 @@ interface Candidate {
   readonly story: Story;
 }
 
-function* candidates(branches: readonly Planes[], input?: Planes): Iterable<Candidate> {
-  for (const order of permutations(branches.map((_, i) => i)).slice(1)) {
+function* candidates(
+  names: readonly string[],
+  branches: readonly Planes[],
+  input?: Planes,
+): Iterable<Candidate> {
+  for (const order of ordersOf(branches.length)) {
     yield {
       parts: order.map((branch) => branches[branch] as Planes),
       story: orderStory(order.map((branch) => branch + 1).join(', ')),
@@ -35,7 +44,7 @@ function* candidates(branches: readonly Planes[], input?: Planes): Iterable<Cand
   for (const [at, branch] of branches.entries()) {
     const zero = { ...branch, data: new Float32Array(branch.data.length) };
     const parts = branches.map((part, i) => (i === at ? zero : part));
-    yield { parts, story: branchStory(`branch${at + 1} is left out (zeros)`) };
+    yield { parts, story: branchStory(`${names[at]} is left out (zeros)`) };
   }
   const whole = concatenatePlanes(branches);
   if (whole === undefined || input?.data.length !== whole.data.length) return;
@@ -44,13 +53,6 @@ function* candidates(branches: readonly Planes[], input?: Planes): Iterable<Cand
     parts: [{ ...whole, data }],
     story: branchStory('the input of the block is added (a residual)'),
   };
-}
-
-function permutations(items: readonly number[]): number[][] {
-  if (items.length === 0) return [[]];
-  return items.flatMap((item) =>
-    permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
-  );
 }
 
 function orderStory(label: string): Story {

@@ -7,6 +7,7 @@ import {
   type LayerCases,
 } from '../../local/layer-case.js';
 import { INPUT } from '../../local/network.js';
+import { FIRST, SECOND } from '../../structure.js';
 import type { Range } from '../images/colours.js';
 import { explainImages, lostImages, ofImages } from '../images/explain-images.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
@@ -60,7 +61,7 @@ export function explainConv(
     return search(each, cases, last ? [last] : []) ?? unexplained(each, fromCheckpoint, FEW_TAPS);
   }
   const first = cases.recording.modules.get(each.name)?.from[0] === INPUT;
-  const alone = first && isRight(cases, 'conv2');
+  const alone = first && isRight(cases, SECOND);
   return (
     (alone ? images(each, ranges, cases.transformInput) : undefined) ??
     (before.length === 0 ? search(each, cases, [lessPrecision]) : undefined) ??
@@ -141,7 +142,7 @@ function imagesAlone(each: ConvCase): Explanation | undefined {
     key: 'images alone',
     id: 'image-other',
     summary: (where) =>
-      where === 'conv1'
+      where === FIRST
         ? `PyTorch was given another picture than the golden file holds as ${imageList(wrong)}; the other images agree`
         : `${imageList(wrong)} alone ${wrong.length === 1 ? 'goes' : 'go'} wrong, in ${where}; the other images agree`,
     cure: TORCHVISION_GOLDEN,
@@ -161,7 +162,7 @@ function otherImages(each: ConvCase, { fromCheckpoint }: LayerCases): Explanatio
   const channels = channelErrors(each.expected, activated(convolved(each), each), each.channels);
   const right = channels.some((error) => error <= LOCAL_GOAL);
   if (weights === true || right) return undefined;
-  const either = `or ${fromCheckpoint ? 'its conv1 has other weights than the checkpoint' : 'conv1 has other weights'}`;
+  const either = `or ${fromCheckpoint ? `its ${FIRST} has other weights than the checkpoint` : `${FIRST} has other weights`}`;
   return {
     key: 'other images',
     id: 'input-other',

@@ -2,6 +2,7 @@ import { toNHWC } from '../../../numbers/layout.js';
 import type { Laboratory } from '../../laboratory.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
 import type { LayerCases } from '../../local/layer-case.js';
+import { CLASSIFIER, LAST_BLOCK, LAST_POOL } from '../../structure.js';
 import { auxiliaryOutputs } from '../outputs/auxiliary.js';
 import { findDropout } from '../outputs/dropout.js';
 import { explainOutputs } from '../outputs/explain-outputs.js';
@@ -12,7 +13,7 @@ import { CONVERT_AGAIN } from '../suspect.js';
 import { type Explanation, type LayerExplanation, VAGUE } from './explanation.js';
 import { averageStory, otherAverages } from './pool.js';
 
-/** Why `fc`, and what was done with its logits, gives what the golden file holds. */
+/** Why the classifier, and what was done with its logits, gives what the golden file holds. */
 export function explainHead(
   lab: Laboratory,
   cases: LayerCases,
@@ -20,20 +21,20 @@ export function explainHead(
 ): LayerExplanation[] {
   const { golden } = lab;
   const logits = rowsOf(golden.logits, golden.shape[0]);
-  const recorded = cases.recording.recorded('fc');
+  const recorded = cases.recording.recorded(CLASSIFIER);
   const fits = recorded?.data.length === golden.logits.length;
-  const fc = fits ? rowsOf(recorded.data, golden.shape[0]) : undefined;
+  const own = fits ? rowsOf(recorded.data, golden.shape[0]) : undefined;
   const found: LayerExplanation[] = [];
-  if (fc !== undefined && worstDistance(logits, fc) > 1e-6) {
+  if (own !== undefined && worstDistance(logits, own) > 1e-6) {
     found.push({
       layer: 'logits',
-      explanation: explainOutputs(fc, logits, 1e-6) ?? auxiliary(lab, cases, logits) ?? SAVED,
+      explanation: explainOutputs(own, logits, 1e-6) ?? auxiliary(lab, cases, logits) ?? SAVED,
     });
   }
   const explanation =
-    inLessPrecision(lab, cases, fc ?? logits, before) ??
-    explainLast(lab, cases, fc ?? logits, fc !== undefined);
-  return explanation === undefined ? found : [{ layer: 'fc', explanation }, ...found];
+    inLessPrecision(lab, cases, own ?? logits, before) ??
+    explainLast(lab, cases, own ?? logits, own !== undefined);
+  return explanation === undefined ? found : [{ layer: CLASSIFIER, explanation }, ...found];
 }
 
 /** What is recorded of the layers that the auxiliary heads read from. */
@@ -51,7 +52,7 @@ function explainLast(
   expected: Rows,
   recorded: boolean,
 ): Explanation | undefined {
-  const features = cases.recording.output('avgpool');
+  const features = cases.recording.output(LAST_POOL);
   const each = features && linearCase(lab, features, expected);
   if (each === undefined) return undefined;
   const usual = linear(each);
@@ -68,7 +69,7 @@ function explainLast(
   );
 }
 
-/** Where the layers before it were computed in less than float32, `fc` was, too. */
+/** Where the layers before it were computed in less than float32, the classifier was, too. */
 function inLessPrecision(
   lab: Laboratory,
   cases: LayerCases,
@@ -76,7 +77,7 @@ function inLessPrecision(
   before: readonly LayerExplanation[],
 ): Explanation | undefined {
   const last = before.findLast(({ explanation }) => explanation.key.startsWith('computed '));
-  const features = cases.recording.output('avgpool');
+  const features = cases.recording.output(LAST_POOL);
   const each = features && linearCase(lab, features, expected);
   if (last === undefined || each === undefined) return undefined;
   const error = worstDistance(expected, linear(each));
@@ -91,11 +92,11 @@ function dropout(each: LinearCase, error: number): Explanation | undefined {
 
 /** A user's own pool in place of the average is in no golden file of old. */
 function otherPooling(lab: Laboratory, { recording }: LayerCases, expected: Rows) {
-  const input = recording.recorded('avgpool') ? undefined : recording.output('inception5b');
+  const input = recording.recorded(LAST_POOL) ? undefined : recording.output(LAST_BLOCK);
   for (const { found, words } of input === undefined ? [] : otherAverages(input)) {
     const each = linearCase(lab, found, expected);
     const error = each ? worstDistance(expected, linear(each)) : Infinity;
-    if (error <= LOCAL_GOAL) return { ...averageStory(words), layer: 'avgpool', error };
+    if (error <= LOCAL_GOAL) return { ...averageStory(words), layer: LAST_POOL, error };
   }
   return undefined;
 }
@@ -106,15 +107,15 @@ const SAVED: Explanation = {
   id: 'logits',
   nowhere: true,
   summary: () =>
-    "the golden file's logits are not what its own fc gave: something was done to them",
+    `the golden file's logits are not what its own ${CLASSIFIER} gave: something was done to them`,
   cure: 'Save what the model returns, as it is.',
   error: 0,
 };
 
 function other({ checkpoint }: Laboratory, recorded: boolean): Explanation {
   const what = recorded
-    ? 'fc, or what was done to its input (dropout),'
-    : 'fc, or what was done before or after it,';
+    ? `${CLASSIFIER}, or what was done to its input (dropout),`
+    : `${CLASSIFIER}, or what was done before or after it,`;
   return {
     key: VAGUE.either,
     id: 'corrupt-tensor',
@@ -123,7 +124,9 @@ function other({ checkpoint }: Laboratory, recorded: boolean): Explanation {
         ? `${what} is not the same in the model as in PyTorch's network: all layers before it agree`
         : `${what} is not in PyTorch's network what it is in the checkpoint: all layers before it agree`,
     cure:
-      checkpoint === null ? CONVERT_AGAIN : 'Look at what PyTorch loaded into fc, or at its code.',
+      checkpoint === null
+        ? CONVERT_AGAIN
+        : `Look at what PyTorch loaded into ${CLASSIFIER}, or at its code.`,
     error: 0,
   };
 }

@@ -2,6 +2,7 @@ import type { LayerCases } from '../../local/layer-case.js';
 import { averagePlanes, concatenatePlanes, type Module } from '../../local/network.js';
 import type { Planes } from '../../local/planes.js';
 import { poolPlanes } from '../../local/pool.js';
+import { NAME } from '../../structure.js';
 import { explainConcatenation } from './concatenation.js';
 import type { Explanation, LayerExplanation } from './explanation.js';
 import { explainAverage, explainPool, planesError } from './pool.js';
@@ -51,7 +52,15 @@ function reason(
 ): Explanation | undefined {
   if (module.type === 'pool') return explainPool(module, inputs[0], output);
   if (module.type === 'average') return explainAverage(inputs[0], output);
-  return explainConcatenation(inputs, start, output);
+  return explainConcatenation(branchNames(module), inputs, start, output);
+}
+
+/** The children of the block that its branches end in. */
+function branchNames({ name, from }: Plain): string[] {
+  return from.map((path) => {
+    const inside = path.startsWith(`${name}.`) ? path.slice(name.length + 1) : path;
+    return inside.split('.')[0] as string;
+  });
 }
 
 /** A block whose branches never ran, and which gives what went into it: an identity in its place. */
@@ -89,7 +98,7 @@ function code(error: number): Explanation {
     key: 'other code',
     id: 'layer',
     summary: (where) =>
-      `${where} does something else in PyTorch's network than in GoogLeNet: what goes into it is right, what comes out is not`,
+      `${where} does something else in PyTorch's network than in ${NAME}: what goes into it is right, what comes out is not`,
     cure: "Compare PyTorch's code with torchvision's.",
     error,
   };

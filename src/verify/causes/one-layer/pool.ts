@@ -1,6 +1,7 @@
 import { averagePlanes, type Module } from '../../local/network.js';
 import { type Planes, sameSize } from '../../local/planes.js';
 import { type Pool, pooledSize, poolPlanes } from '../../local/pool.js';
+import { NAME } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { Explanation } from './explanation.js';
 
@@ -85,7 +86,7 @@ export function explainPool(
   return undefined;
 }
 
-/** Why the average pool before `fc` gives what it gives. */
+/** Why the average pool before the classifier gives what it gives. */
 export function explainAverage(input: Planes, output: Planes): Explanation | undefined {
   for (const { found, words } of otherAverages(input)) {
     const error = planesError(output, found);
@@ -94,7 +95,7 @@ export function explainAverage(input: Planes, output: Planes): Explanation | und
   return undefined;
 }
 
-/** What else may stand between the last block and `fc`. */
+/** What else may stand between the last block and the classifier. */
 export function* otherAverages(input: Planes): Iterable<{ found: Planes; words: string }> {
   const { height, width } = input;
   const whole = { kernel: height, stride: height, padding: 0, ceil: false };
@@ -121,13 +122,19 @@ export function averageStory(words: string): Omit<Explanation, 'error'> {
   return {
     key: words,
     id: 'pool-kind',
-    summary: (where) => `${where} in PyTorch's network ${words}, where GoogLeNet averages`,
+    summary: (where) => `${where} in PyTorch's network ${words}, where ${NAME} averages`,
     cure: TORCHVISION_GOLDEN,
   };
 }
 
 function corner(input: Planes, kernel: number): Planes {
-  const pool = { kind: 'average', kernel, stride: 1000, padding: 0, ceil: false } as const;
+  const pool = {
+    kind: 'average',
+    kernel,
+    stride: Math.max(input.height, input.width),
+    padding: 0,
+    ceil: false,
+  } as const;
   return poolPlanes(input, pool);
 }
 

@@ -1,5 +1,6 @@
 import { channelError, channelErrors, LOCAL_GOAL } from '../../local/errors.js';
 import { type ConvCase, convolved } from '../../local/layer-case.js';
+import { NAME } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { type Affine, fitChannels } from './channel-fit.js';
 import type { ConvExplainer, Explanation } from './explanation.js';
@@ -49,6 +50,6 @@ export const RELU_FIRST: Omit<Explanation, 'error'> = {
   key: 'relu first',
   id: 'batch-norm-order',
   summary: (where) =>
-    `PyTorch's network has ReLU before BatchNorm (convolution, ReLU, BatchNorm), where GoogLeNet has it after, in ${where}`,
+    `PyTorch's network has ReLU before BatchNorm (convolution, ReLU, BatchNorm), where ${NAME} has it after, in ${where}`,
   cure: TORCHVISION_GOLDEN,
 };

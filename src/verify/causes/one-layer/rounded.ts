@@ -2,6 +2,7 @@ import { batchNormWith } from '../../../network/plan.js';
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved, errorOf } from '../../local/layer-case.js';
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding, TF32, TF32_CUT } from '../../rounding.js';
+import { BATCH_NORM_EPS } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { ConvExplainer, Explanation } from './explanation.js';
 
@@ -19,7 +20,12 @@ function roundedWeights(each: ConvCase, rounding: Rounding): Explanation | undef
   if (each.batchNorm === null) return undefined;
   const { name, round } = rounding;
   const { gamma, beta, mean, variance } = each.batchNorm;
-  const batchNorm = batchNormWith(1e-3)(round(gamma), round(beta), round(mean), round(variance));
+  const batchNorm = batchNormWith(BATCH_NORM_EPS)(
+    round(gamma),
+    round(beta),
+    round(mean),
+    round(variance),
+  );
   const error = errorOf(each, { kernel: round(each.kernel), ...batchNorm }, LOCAL_GOAL);
   if (error > LOCAL_GOAL) return undefined;
   return {

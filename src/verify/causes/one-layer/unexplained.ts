@@ -1,5 +1,6 @@
 import { channelErrors, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, convolved } from '../../local/layer-case.js';
+import { NAME } from '../../structure.js';
 import { CONVERT_AGAIN, LOOK } from '../suspect.js';
 import { type Explanation, VAGUE } from './explanation.js';
 import { isOtherKernel } from './kernel-fit.js';
@@ -80,7 +81,7 @@ const OTHER_COMPUTATION: Story = {
   key: VAGUE.computation,
   id: 'other-computation',
   summary: (where) =>
-    `${where} computes something else in PyTorch's network than in GoogLeNet, and not with other weights: no kernel gives its output from its input`,
+    `${where} computes something else in PyTorch's network than in ${NAME}, and not with other weights: no kernel gives its output from its input`,
   cure: "Compare PyTorch's code with torchvision's: the normalisation, the activation and their order.",
 };
 

@@ -1,6 +1,7 @@
 import { outputSize, type Windows } from '../../local/convolve.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
 import { type ConvCase, errorOf, usualWindows } from '../../local/layer-case.js';
+import { FIRST } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import type { ConvExplainer } from './explanation.js';
 
@@ -13,9 +14,7 @@ export const otherWindows: ConvExplainer = (each) => {
     return {
       key: `windows ${words}`,
       id:
-        each.name === 'conv1' && words.startsWith('a padding of')
-          ? 'conv1-padding'
-          : 'conv-windows',
+        each.name === FIRST && words.startsWith('a padding of') ? 'conv1-padding' : 'conv-windows',
       summary: (where) => `PyTorch's network has ${where} with ${words}`,
       cure: TORCHVISION_GOLDEN,
       error,

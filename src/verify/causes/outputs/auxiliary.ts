@@ -59,6 +59,11 @@ function auxiliaryParts(): Head[] {
   });
 }
 
+/** What auxiliary heads read from. */
+export const AUXILIARY_STAGES: readonly string[] = auxiliaryParts().map(
+  ({ part }) => part.input.path,
+);
+
 /** Whether the checkpoint holds such a head. */
 function isThere({ values }: Part, stateDict: StateDict): boolean {
   return values.every(({ op }) => !('module' in op) || stateDict.has(`${op.module}.weight`));

@@ -2,6 +2,7 @@ import { logSoftmax, softmax } from '../../../numbers/logits.js';
 import { batchNHWC } from '../../golden.js';
 import type { Laboratory } from '../../laboratory.js';
 import { planesOf } from '../../local/planes.js';
+import { CLASSIFIER } from '../../structure.js';
 import { MOVES, type Move } from '../images/moves.js';
 import type { Finding, Lineup, Suspect } from '../suspect.js';
 import { explainOutputs } from './explain-outputs.js';
@@ -17,16 +18,18 @@ export const averagesAlone: Lineup = function* (lab) {
   if (lab.golden.activations.size === 0) yield* averages();
 };
 
-/** Whether the logits are what `fc` gave, or what some function made of it. */
+/** Whether the logits are what the classifier gave, or what some function made of it. */
 function followsFromLast({ golden }: Laboratory): boolean {
-  const recorded = golden.activations.get('fc');
+  const recorded = golden.activations.get(CLASSIFIER);
   if (recorded?.data.length !== golden.logits.length) return false;
-  const [fc, logits] = [recorded.data, golden.logits].map((data) => rowsOf(data, golden.shape[0]));
+  const [last, logits] = [recorded.data, golden.logits].map((data) =>
+    rowsOf(data, golden.shape[0]),
+  );
   return (
-    fc === undefined ||
+    last === undefined ||
     logits === undefined ||
-    worstDistance(logits, fc) <= 1e-6 ||
-    explainOutputs(fc, logits, 1e-6) !== undefined
+    worstDistance(logits, last) <= 1e-6 ||
+    explainOutputs(last, logits, 1e-6) !== undefined
   );
 }
 

@@ -1,11 +1,11 @@
-import { DROPOUT } from '../../structure.js';
+import { CLASSIFIER, DROPOUT } from '../../structure.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { findDraws } from './dropout-draws.js';
 import { type LinearCase, linear } from './linear.js';
 import { rowAt } from './rows.js';
 
 /**
- * Whether what separates `fc` from PyTorch's has the size that dropout before it predicts. Each feature
+ * Whether what separates the classifier from PyTorch's has the size that dropout before it predicts. Each feature
  * h is dropped with probability p and else divided by 1 − p, so that the logits of an image stray by
  * p / (1 − p) · Σ h² ‖W‖² in the mean of the squares. Summed over many classes that number varies little.
  * @returns the ratio of each image
@@ -34,7 +34,7 @@ function squaredNorms(kernel: Float32Array, columns: number): Float64Array {
 /**
  * How many deviations the third moment of the features' shares in what is left lies below zero. Dropout's
  * draws are lopsided, −1 with probability p and else p / (1 − p), a skewness of −1.5; what any other
- * change of `fc` or of the layers before leaves has none.
+ * change of the classifier or of the layers before leaves has none.
  */
 export function dropoutSkew(each: LinearCase): number {
   const usual = linear(each);
@@ -59,7 +59,7 @@ export function dropoutSkew(each: LinearCase): number {
   return -cubes / Math.sqrt(variance);
 }
 
-/** What is known about a dropout before `fc`. */
+/** What is known about a dropout before the classifier. */
 export interface Dropout {
   readonly story: Omit<Explanation, 'error'>;
   /** What is left of the first image's error once its draws are known; null where they are not. */
@@ -67,7 +67,7 @@ export interface Dropout {
 }
 
 /**
- * Whether dropout explains what separates `fc`'s logits from PyTorch's: with enough classes its draws
+ * Whether dropout explains what separates the logits from PyTorch's: with enough classes its draws
  * are found, and close the gap. With fewer, or where rounding in the layers before hides them, it must have
  * the size that p = 0.2 predicts, which varies the more the fewer classes there are.
  * @param clear whether the layers before it are known to be right, so that the size can tell
@@ -92,7 +92,8 @@ function dropoutStory(rate: number): Omit<Explanation, 'error'> {
   return {
     key: 'dropout',
     id: 'training-mode',
-    summary: () => `the golden file was made with dropout${words} before fc, as in training mode`,
+    summary: () =>
+      `the golden file was made with dropout${words} before ${CLASSIFIER}, as in training mode`,
     cure: 'Call model.eval() in PyTorch before the golden file is made.',
   };
 }

@@ -97,7 +97,7 @@ function fewRows(logits: Rows, expected: Rows, goal: number): Explanation | unde
   const error = (row: number) => distance(rowAt(expected, row), rowAt(logits, row));
   const wrong = rows.filter((row) => error(row) > goal);
   // One that agrees proves the network; faults that spare an image leave it less than right.
-  if (wrong.length === rows.length || wrong.some((row) => error(row) < 1000 * goal))
+  if (wrong.length === rows.length || wrong.some((row) => error(row) < 1e3 * goal))
     return undefined;
   const summary = `the golden file's logits of image ${wrong.join(', ')} are not those of its image; the other images agree`;
   return {

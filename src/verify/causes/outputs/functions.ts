@@ -1,4 +1,5 @@
 import { logSoftmax, softmax } from '../../../numbers/logits.js';
+import { CLASSIFIER } from '../../structure.js';
 import { TORCHVISION_GOLDEN } from '../suspect.js';
 import { fitScale, mapRows, mapValues, type Rows, rowAt } from './rows.js';
 
@@ -208,7 +209,7 @@ function temperature(logits: Rows, expected: Rows): OutputChange {
   return {
     id: 'logits-scaled',
     description: `the logits ${words}`,
-    summary: `PyTorch's logits are ${words}, as by a temperature or a scaled fc`,
+    summary: `PyTorch's logits are ${words}, as by a temperature or a scaled ${CLASSIFIER}`,
     cure: 'Save what the model returns, and divide by no temperature.',
     outputs: mapValues(logits, (value) => value * factor),
   };

@@ -1,4 +1,5 @@
 import { BFLOAT16, FLOAT16, isOnGrid, type Rounding } from '../../rounding.js';
+import { CLASSIFIER } from '../../structure.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { type LinearCase, linear } from './linear.js';
 import { worstDistance } from './rows.js';
@@ -33,9 +34,9 @@ const MOST_OFF_GRID = 1 / 3;
 
 function storyOf({ name }: Rounding): Omit<Explanation, 'error'> {
   return {
-    key: `fc in ${name}`,
+    key: `${CLASSIFIER} in ${name}`,
     id: `precision-${name}`,
-    summary: () => `PyTorch computed fc alone in ${name}: what goes into it is right`,
-    cure: 'Make the golden file in float32: fc.float(), and no autocast.',
+    summary: () => `PyTorch computed ${CLASSIFIER} alone in ${name}: what goes into it is right`,
+    cure: `Make the golden file in float32: ${CLASSIFIER}.float(), and no autocast.`,
   };
 }

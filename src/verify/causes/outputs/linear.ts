@@ -1,6 +1,7 @@
 import type { Laboratory } from '../../laboratory.js';
 import type { Planes } from '../../local/planes.js';
 import { BFLOAT16, FLOAT16, TF32, TF32_CUT } from '../../rounding.js';
+import { CLASSIFIER } from '../../structure.js';
 import { INTEGER_ROUNDINGS } from '../integers.js';
 import type { Explanation } from '../one-layer/explanation.js';
 import { outputOrders } from './orders.js';
@@ -15,13 +16,15 @@ export interface LinearCase {
   readonly expected: Rows;
 }
 
-/** The model's own `fc`, which is the checkpoint's where that is at hand: the weights are compared first. */
+/** The model's own classifier, which is the checkpoint's where that is at hand: the weights are compared first. */
 export function linearCase(
   { model, golden }: Laboratory,
   features: Planes,
   expected: Rows,
 ): LinearCase | undefined {
-  const [kernel, bias] = ['kernel', 'bias'].map((field) => model.weights.get(`fc/${field}`)?.data);
+  const [kernel, bias] = ['kernel', 'bias'].map(
+    (field) => model.weights.get(`${CLASSIFIER}/${field}`)?.data,
+  );
   const rows = rowsOf(features.data, golden.shape[0]);
   if (!kernel || !bias || rows.columns * bias.length !== kernel.length) return undefined;
   return { features: rows, kernel, bias, expected };
@@ -29,9 +32,10 @@ export function linearCase(
 
 type Story = Omit<Explanation, 'error' | 'summary'> & { readonly text: string };
 
-const LOOK = 'Look at what PyTorch loaded into fc, or at its code.';
+const [KERNEL, BIAS] = [`${CLASSIFIER}/kernel`, `${CLASSIFIER}/bias`] as const;
+const LOOK = `Look at what PyTorch loaded into ${CLASSIFIER}, or at its code.`;
 
-/** `fc` as it should be. */
+/** The layer as it should be. */
 export function linear({ features, kernel, bias }: LinearCase): Rows {
   const columns = bias.length;
   const values = new Float64Array(features.images * columns);
@@ -48,7 +52,7 @@ export function linear({ features, kernel, bias }: LinearCase): Rows {
   return { values, images: features.images, columns };
 }
 
-/** Why `fc` gives what it gives: a bias, a scale, some classes, one feature, rounding. */
+/** Why the classifier gives what it gives: a bias, a scale, some classes, one feature, rounding. */
 export function explainLinear(each: LinearCase, goal: number): Explanation | undefined {
   const usual = linear(each);
   for (const [story, outputs] of candidates(each, usual)) {
@@ -66,21 +70,27 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
   const wanted = mapRows(expected, (row) => row.map((value, c) => value - (bias[c] as number)));
   const withBias = (rows: Rows, factor = 1) =>
     mapRows(rows, (row) => row.map((value, c) => value + factor * (bias[c] as number)));
-  yield [tensorStory('fc/bias', "PyTorch's fc.bias is lost: all zero"), products];
+  yield [tensorStory(BIAS, `PyTorch's ${CLASSIFIER}.bias is lost: all zero`), products];
   const both = fitScale(expected.values, usual.values);
   const scaled = mapRows(usual, (row) => row.map((value) => value * both));
   yield [
-    tensorStory('fc', `PyTorch's fc has ${rounded(both)} times the weights and the bias`),
+    tensorStory(
+      CLASSIFIER,
+      `PyTorch's ${CLASSIFIER} has ${rounded(both)} times the weights and the bias`,
+    ),
     scaled,
   ];
   const factor = fitScale(wanted.values, products.values);
   const heavier = withBias(mapRows(products, (row) => row.map((value) => value * factor)));
   yield [
-    tensorStory('fc/kernel', `PyTorch's fc.weight is ${rounded(factor)} times what it should be`),
+    tensorStory(
+      KERNEL,
+      `PyTorch's ${CLASSIFIER}.weight is ${rounded(factor)} times what it should be`,
+    ),
     heavier,
   ];
   for (const { summary, outputs } of outputOrders(products, wanted, 1e-4)) {
-    yield [tensorStory('fc/kernel', `${summary}, in fc.weight`), withBias(outputs)];
+    yield [tensorStory(KERNEL, `${summary}, in ${CLASSIFIER}.weight`), withBias(outputs)];
   }
   yield* changedBias(each, usual);
   yield* fewClasses(each, usual);
@@ -90,7 +100,7 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
     const outputs = linear({ ...each, kernel: rounding.round(kernel), bias: rounding.round(bias) });
     yield [
       {
-        ...tensorStory('fc', `PyTorch's fc is ${name}`),
+        ...tensorStory(CLASSIFIER, `PyTorch's ${CLASSIFIER} is ${name}`),
         key: name,
         id: `precision-${rounding.name}`,
       },
@@ -101,7 +111,7 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
     const name = `rounded to integers of ${bits} bits`;
     yield [
       {
-        ...tensorStory('fc/kernel', `PyTorch's fc.weight is ${name}`),
+        ...tensorStory(KERNEL, `PyTorch's ${CLASSIFIER}.weight is ${name}`),
         key: name,
         id: 'precision-int',
       },
@@ -111,8 +121,8 @@ function* candidates(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
   const turned = transposed(kernel, bias.length);
   yield [
     tensorStory(
-      'fc/kernel',
-      "PyTorch's fc.weight is read in the wrong order: its axes are mixed up",
+      KERNEL,
+      `PyTorch's ${CLASSIFIER}.weight is read in the wrong order: its axes are mixed up`,
     ),
     linear({ ...each, kernel: turned }),
   ];
@@ -133,8 +143,8 @@ function* changedBias(each: LinearCase, usual: Rows): Iterable<readonly [Story, 
   const outputs = mapRows(usual, (row) => row.map((value, c) => value + (change[c] as number)));
   yield [
     tensorStory(
-      'fc/bias',
-      `PyTorch's fc.bias is another${classes(moved, change.length)}: every image is moved by the same amount`,
+      BIAS,
+      `PyTorch's ${CLASSIFIER}.bias is another${classes(moved, change.length)}: every image is moved by the same amount`,
     ),
     outputs,
   ];
@@ -151,7 +161,7 @@ function weighsAs({ kernel, features }: LinearCase, change: Float64Array): boole
   });
 }
 
-/** Images whose features are much alike are moved alike by whatever is wrong with `fc`. */
+/** Images whose features are much alike are moved alike by whatever is wrong with the classifier. */
 function differ(features: Rows): boolean {
   const first = rowAt(features, 0);
   return Array.from({ length: features.images }, (_, image) => rowAt(features, image)).some(
@@ -186,10 +196,10 @@ function* fewClasses({ expected }: LinearCase, usual: Rows): Iterable<readonly [
     row.map((value, c) => (wrong.has(c) ? (rowAt(expected, image)[c] as number) : value)),
   );
   const story = tensorStory(
-    'fc/kernel',
-    `PyTorch's fc is another${classes([...wrong], usual.columns)}`,
+    KERNEL,
+    `PyTorch's ${CLASSIFIER} is another${classes([...wrong], usual.columns)}`,
   );
-  yield [{ ...story, tensor: 'fc' }, outputs];
+  yield [{ ...story, tensor: CLASSIFIER }, outputs];
 }
 
 function classes(wrong: readonly number[], all: number): string {
@@ -224,7 +234,7 @@ function* oneFeature(each: LinearCase, usual: Rows): Iterable<readonly [Story, R
     const times = Number((1 + factor).toFixed(3));
     const words =
       times === 0 ? `leaves feature ${f} out` : `counts feature ${f} ${times} times, not once`;
-    yield [tensorStory('fc/kernel', `PyTorch's fc ${words}`), outputs];
+    yield [tensorStory(KERNEL, `PyTorch's ${CLASSIFIER} ${words}`), outputs];
     return;
   }
 }
