@@ -135,3 +135,16 @@ describe('a network is one file', () => {
     expect('linear(2048, 1024)').toMatch(call);
   });
 });
+
+test('a message of the library names options, not flags', () => {
+  const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  const flag = /(?<!capture\.py) --[a-z][a-z-]*[a-z]/;
+  const found = [...imports.keys()].filter(
+    (file) =>
+      file.startsWith('src/') &&
+      !file.endsWith('/html-style.ts') &&
+      flag.test(withoutComments(readFileSync(join(ROOT, file), 'utf8'))),
+  );
+  expect(found).toEqual([]);
+  expect("hint: 'convert with --image-size 64'").toMatch(flag);
+});

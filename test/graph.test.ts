@@ -244,7 +244,7 @@ describe('our own commands', () => {
     await expect(verifyModel(files, { ...golden, input })).rejects.toMatchObject({
       code: 'golden',
       message: expect.stringMatching(/holds 0\.125 in its input, which no normalised 8-bit pixel/),
-      hint: expect.stringMatching(/--input normalized/),
+      hint: expect.stringMatching(/`input: 'normalized'`/),
     });
     const report = await verifyModel(await graphFor(golden, 'normalized'), golden);
     expect(report.passed).toBe(true);
@@ -374,7 +374,7 @@ describe('why a graph fails', () => {
     for (const checkpoint of [undefined, BUNDLED]) {
       const { diagnosis } = await verifyModel(files, golden, { ...strict, checkpoint });
       expect(diagnosis?.cause).toMatchObject({ id: 'quantized-weights' });
-      expect(diagnosis?.cause?.cure).toMatch(/--rtol 1\.5e-2\.$/);
+      expect(diagnosis?.cause?.cure).toMatch(/`rtol: 1\.5e-2`\.$/);
     }
     expect((await verifyModel(files, golden)).passed).toBe(true);
   });

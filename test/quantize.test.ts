@@ -136,7 +136,7 @@ async function expectPassing(
   golden: Golden,
   cure: string | undefined,
 ): Promise<void> {
-  const rtol = Number(/--rtol (\S+?)\.?$/.exec(cure ?? '')?.[1]);
+  const rtol = Number(/`rtol: (\S+?)`\.?$/.exec(cure ?? '')?.[1]);
   const { passed, results } = await verifyModel(files, golden, { tolerance: { rtol } });
   expect(passed).toBe(true);
   expect(rtol).toBeLessThan(1.2 * (results[0]?.comparison.required.rtol ?? NaN));

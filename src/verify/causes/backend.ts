@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import type { Cause } from '../diagnosis.js';
 import { DEFAULT_RTOL, rtolThatPasses } from '../tolerance.js';
 import type { BackendResult } from '../verification.js';
@@ -15,7 +16,7 @@ export function asItIs({ backend, comparison }: BackendResult): Lineup {
         ? `the backend ${backend.name} computes in TF32, which rounds to 10 bits`
         : `the model is right, and the backend ${backend.name} (${backend.device}) computes otherwise than wasm`,
       cure: tf32
-        ? `Leave --tf32 away, or allow for it with --rtol ${rtolThatPasses(comparison.required.rtol)}.`
+        ? `Leave ${option('tf32')} away, or allow for it with ${option('rtol', rtolThatPasses(comparison.required.rtol))}.`
         : 'Use another backend, or another driver; the model needs no change.',
       variation: {},
     };
@@ -29,7 +30,7 @@ export function roundingAlone({ comparison, backend }: BackendResult): Cause | u
   return {
     id: 'tolerance-too-tight',
     summary: `nothing but rounding in ${backend.precision}, and a tolerance tighter than that`,
-    cure: `Leave the tolerance at its default, or pass at least --rtol ${rtolThatPasses(rtol)}.`,
+    cure: `Leave the tolerance at its default, or pass at least ${option('rtol', rtolThatPasses(rtol))}.`,
     where: null,
     errorBefore: rtol,
     errorAfter: rtol,
@@ -50,7 +51,7 @@ export function nearTie(result: BackendResult): Cause | undefined {
   return {
     id: 'near-tie',
     summary: `PyTorch's two best classes of image ${tied.map(({ image }) => image).join(', ')} lie closer together than rounding`,
-    cure: 'Leave --top1 away, or take an image that is no tie.',
+    cure: `Leave ${option('top1')} away, or take an image that is no tie.`,
     where: null,
     errorBefore: rtol,
     errorAfter: rtol,

@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import { counted } from '../../base/plural.js';
 import { toFloat32 } from '../../checkpoint/tensor/float32.js';
 import { batchNormWith } from '../../network/plan.js';
@@ -75,7 +76,7 @@ function asRounding(
   return {
     id: `precision-${rounding.name}`,
     summary: `the model has ${what} rounded to ${rounding.name}`,
-    cure: `Convert again without quantising the weights, or accept it: the report says which --rtol would pass.`,
+    cure: `Convert again without quantising the weights, or accept it: the report says which ${option('rtol')} would pass.`,
   };
 }
 
@@ -178,7 +179,7 @@ function asIntegers(
   return {
     id: 'precision-int',
     summary: `the model has ${what} rounded to integers of ${bits} bits (${bits === 8 ? 'uint8, int8' : 'int4'})`,
-    cure: 'Convert again without quantising the weights, or accept it: the report says which --rtol would pass.',
+    cure: `Convert again without quantising the weights, or accept it: the report says which ${option('rtol')} would pass.`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import { NETWORK } from '../../networks/index.js';
 import { toNCHW, toNHWC } from '../../numbers/layout.js';
 import { batchNHWC, type Golden } from '../golden.js';
@@ -105,7 +106,7 @@ function transformInput({ golden, transformInput: on }: Laboratory): InputSuspec
     id: 'transform-input',
     description: `transform_input turned ${on ? 'off' : 'on'}`,
     summary: `transform_input was ${on ? 'off' : 'on'} in PyTorch`,
-    cure: `Convert again with --${on ? 'no-' : ''}transform-input.`,
+    cure: `Convert again with ${option('transformInput', !on)}.`,
     change: recolour(golden.shape, { matrix: diagonal(factors), offset: rest }),
   };
 }

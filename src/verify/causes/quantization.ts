@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import {
   type EditableModel,
   quantizationOf,
@@ -19,7 +20,7 @@ export const quantizedWeights: Lineup = function* (lab) {
   const rest = {
     id: 'quantized-weights',
     summary: `the model's kernels are stored as ${quantization}`,
-    cure: 'Convert without --quantize.',
+    cure: `Convert without ${option('quantization')}.`,
   };
   const reference = lab.fromCheckpoint();
   if (reference === null) yield movedWithinGrid(lab, quantization, rest);
@@ -37,9 +38,9 @@ export const quantizedWeights: Lineup = function* (lab) {
 
 function cureFor(error: number): string {
   const accept = Number.isFinite(error)
-    ? `, or accept the error: --rtol ${rtolThatPasses(error)}`
+    ? `, or accept the error: ${option('rtol', rtolThatPasses(error))}`
     : '';
-  return `Convert without --quantize${accept}.`;
+  return `Convert without ${option('quantization')}${accept}.`;
 }
 
 function isQuantized(model: EditableModel, reference: EditableModel, dtype: Quantization): boolean {

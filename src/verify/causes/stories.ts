@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import { CLASSIFIER, CONVOLUTIONS, NAME } from '../structure.js';
 import {
   type Explanation,
@@ -218,7 +219,7 @@ function someRounding(count: number): Story {
     id: 'precision',
     where: null,
     summary: `${count} layers differ a little, each by itself: PyTorch computed in less than float32 (TF32, half precision), or its weights were rounded or hardly trained on`,
-    cure: 'Pass --checkpoint, which tells which; or capture in float32 on the CPU.',
+    cure: `Pass ${option('checkpoint')}, which tells which; or capture in float32 on the CPU.`,
   };
 }
 
@@ -230,6 +231,6 @@ function otherBatchNorms(count: number, bias: boolean): Story {
     summary: bias
       ? `${count} layers of PyTorch's network add other biases than the model, and are alike otherwise: BatchNorm's bias or running_mean is another or lost, on one side`
       : `BatchNorm does otherwise in PyTorch's network than in the model, in ${count} layers, and their kernels are alike: training mode, another epsilon, or other statistics`,
-    cure: 'Pass --checkpoint, which tells which; or call model.eval() in PyTorch and capture again.',
+    cure: `Pass ${option('checkpoint')}, which tells which; or call model.eval() in PyTorch and capture again.`,
   };
 }

@@ -1,3 +1,4 @@
+import { option } from '../../base/option.js';
 import { counted } from '../../base/plural.js';
 import { type EditableModel, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
@@ -103,7 +104,7 @@ function* roundedWeights({ model }: Laboratory, rounding: Rounding): Iterable<Su
     measure: async (_lab, before) => ({
       error: before,
       convicted: before < 0.1,
-      cure: `Convert again without quantising the weights, or accept the error: --rtol ${rtolThatPasses(before)}.`,
+      cure: `Convert again without quantising the weights, or accept the error: ${option('rtol', rtolThatPasses(before))}.`,
     }),
   };
 }

@@ -1,3 +1,4 @@
+import { option } from '../../../base/option.js';
 import { convolveAt } from '../../local/convolve.js';
 import { channelError, LOCAL_GOAL } from '../../local/errors.js';
 import { activated, type ConvCase, usualWindows } from '../../local/layer-case.js';
@@ -150,7 +151,7 @@ function transformStory(on: boolean): ColourStory {
   return {
     id: 'transform-input',
     words: `transform_input was ${on ? 'off' : 'on'} in PyTorch${same}`,
-    cure: `Convert again with --${on ? 'no-' : ''}transform-input.`,
+    cure: `Convert again with ${option('transformInput', !on)}.`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { option } from '../../../base/option.js';
 import { outputSize } from '../../local/convolve.js';
 import { LOCAL_GOAL } from '../../local/errors.js';
 import { type ConvCase, errorOf, usualWindows } from '../../local/layer-case.js';
@@ -32,7 +33,7 @@ export function sizeStory(size: number, usual: number, words: string | null) {
   return {
     id: 'input-size',
     summary: `PyTorch was given images of ${size}x${size} pixels${words === null ? ',' : ':'} the golden file's${own} of ${usual}x${usual}${rest}`,
-    cure: `Save the input exactly as it goes into the model, and convert with --image-size ${size}; or give PyTorch images of ${usual}x${usual}.`,
+    cure: `Save the input exactly as it goes into the model, and convert with ${option('imageSize', size)}; or give PyTorch images of ${usual}x${usual}.`,
   };
 }
 
