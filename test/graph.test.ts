@@ -389,7 +389,7 @@ describe('why a graph fails', () => {
     const { diagnosis } = await verifyModel(renamed, golden);
     expect(diagnosis).toMatchObject({
       cause: null,
-      hints: [expect.stringMatching(/--format layers/)],
+      hints: [expect.stringMatching(/`format: 'layers'`/)],
     });
   });
 });
