@@ -47,21 +47,27 @@ class HashThread {
 
   constructor() {
     this.worker.on('message', ({ id, answer }) => this.settle(id, answer));
-    // Where there is no memory for another thread, it is done without.
-    this.worker.on('error', () => {
+    // Where there is no memory for another thread, it is done without; an error is followed by the exit.
+    this.worker.on('error', () => {});
+    this.worker.on('exit', () => {
       for (const id of [...this.waiting.keys()]) this.settle(id, undefined);
     });
     // Listening, too, makes the process wait.
     this.worker.unref();
   }
 
-  /** Undefined where the thread broke down. */
+  /** Undefined where the thread broke down, or was stopped. */
   ask(task: Task): Promise<unknown> {
     const id = this.tasks++;
     // The process waits for what it has asked for, but for no thread that has nothing to do.
     this.worker.ref();
     this.worker.postMessage({ ...task, id });
     return new Promise((resolve) => this.waiting.set(id, resolve));
+  }
+
+  /** Gives its memory back. */
+  stop(): void {
+    void this.worker.terminate();
   }
 
   private settle(id: number, answer: unknown): void {
@@ -82,9 +88,8 @@ export function prepareHashing(): void {
 /** As lowercase hex; of the same memory once. Memory that threads cannot share is hashed as anywhere. */
 export function sha256(bytes: Uint8Array): Promise<string | undefined> {
   const { buffer } = bytes;
-  if (!(buffer instanceof SharedArrayBuffer) || bytes.length < buffer.byteLength) {
-    return portable(bytes);
-  }
+  if (!(buffer instanceof SharedArrayBuffer)) return portable(bytes);
+  if (bytes.length < buffer.byteLength) return portable(bytes.slice());
   const digest = digests.get(buffer) ?? hashShared(bytes, buffer);
   digests.set(buffer, digest);
   return digest;
@@ -95,7 +100,11 @@ async function hashShared(
   buffer: SharedArrayBuffer,
 ): Promise<string | undefined> {
   prepareHashing();
-  const digest = await thread?.ask({ buffer });
+  const hashing = thread;
+  const digest = await hashing?.ask({ buffer });
+  // A command has one checkpoint to hash, whose checksums it mostly has by then.
+  hashing?.stop();
+  if (thread === hashing) thread = undefined;
   return typeof digest === 'string' ? digest : portable(bytes.slice());
 }
 
