@@ -11,7 +11,8 @@ import { CRC32_OPTION } from './crc32.js';
 
 /**
  * Text, so that the thread starts without loading a module. Whoever asks for checksums waits for them; so they
- * are computed between two pieces of what is hashed.
+ * are computed between two pieces of what is hashed. With the digest the thread ends and gives its memory back,
+ * also while this one is busy.
  */
 const THREAD = `
 const { parentPort, receiveMessageOnPort } = require('node:worker_threads');
@@ -28,8 +29,10 @@ function hash({ buffer }) {
   return hash.digest('hex');
 }
 const check = ({ buffer, ranges }) => ranges.map(([start, end]) => crc32(view(buffer, start, end)));
-const answer = (task) =>
+const answer = (task) => {
   parentPort.postMessage({ id: task.id, answer: task.ranges ? check(task) : hash(task) });
+  if (!task.ranges) parentPort.close();
+};
 parentPort.on('message', answer);
 `;
 
@@ -44,19 +47,23 @@ class HashThread {
   private readonly waiting = new Map<number, (answer: unknown) => void>();
   private readonly worker = new Worker(THREAD, { eval: true, execArgv: [] });
   private tasks = 0;
+  private ended = false;
 
   constructor() {
     this.worker.on('message', ({ id, answer }) => this.settle(id, answer));
-    // Where there is no memory for another thread, it is done without.
-    this.worker.on('error', () => {
+    // Where there is no memory for another thread, it is done without; an error is followed by the exit.
+    this.worker.on('error', () => {});
+    this.worker.on('exit', () => {
+      this.ended = true;
       for (const id of [...this.waiting.keys()]) this.settle(id, undefined);
     });
     // Listening, too, makes the process wait.
     this.worker.unref();
   }
 
-  /** Undefined where the thread broke down. */
-  ask(task: Task): Promise<unknown> {
+  /** Undefined where the thread broke down, or has ended. */
+  async ask(task: Task): Promise<unknown> {
+    if (this.ended) return undefined;
     const id = this.tasks++;
     // The process waits for what it has asked for, but for no thread that has nothing to do.
     this.worker.ref();
@@ -82,9 +89,8 @@ export function prepareHashing(): void {
 /** As lowercase hex; of the same memory once. Memory that threads cannot share is hashed as anywhere. */
 export function sha256(bytes: Uint8Array): Promise<string | undefined> {
   const { buffer } = bytes;
-  if (!(buffer instanceof SharedArrayBuffer) || bytes.length < buffer.byteLength) {
-    return portable(bytes);
-  }
+  if (!(buffer instanceof SharedArrayBuffer)) return portable(bytes);
+  if (bytes.length < buffer.byteLength) return portable(bytes.slice());
   const digest = digests.get(buffer) ?? hashShared(bytes, buffer);
   digests.set(buffer, digest);
   return digest;
@@ -95,7 +101,9 @@ async function hashShared(
   buffer: SharedArrayBuffer,
 ): Promise<string | undefined> {
   prepareHashing();
-  const digest = await thread?.ask({ buffer });
+  const hashing = thread;
+  const digest = await hashing?.ask({ buffer });
+  if (thread === hashing) thread = undefined;
   return typeof digest === 'string' ? digest : portable(bytes.slice());
 }
 

@@ -9,11 +9,12 @@ import {
   type TrainableOptions,
 } from './describe-model.js';
 import { checkLabels } from './image/labels.js';
+import { variantOf } from './network/network.js';
 import { fillTensors, type StoredTensor } from './network/plan.js';
 import { faultWarnings, type WeightFaults } from './network/weight-faults.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
-import { readNetwork } from './read-network.js';
+import { type HashedNetwork, readWhileHashing } from './read-network.js';
 import {
   type ArtifactsInput,
   earlyShards,
@@ -56,18 +57,17 @@ export async function convertCheckpoint(
   checkConvertOptions(options);
   const { quantization } = options;
   const { format = 'layers', input = 'normalized', trainable = false } = options;
-  const network = await readNetwork(checkpoint, options);
-  const { source, found, stateDict, match } = network;
+  const network = await readWhileHashing(checkpoint, options);
+  const { found, stateDict, match } = network;
   const labels = options.labels ?? (network.official ? options.officialLabels : undefined);
   if (labels !== undefined) checkLabels(labels, match.numClasses);
-  const golden = madeOf(source, options.golden?.provenance) ? options.golden : undefined;
+  const golden = await goldenOf(network, options);
   const imageSize = options.imageSize ?? golden?.shape[2] ?? NETWORK.imageSizes.standard;
   checkImageSize(imageSize);
   const known = network.transformInput ?? golden?.provenance?.transformInput ?? undefined;
   const transformInput = options.transformInput ?? known;
   const training = trainable ? describeTraining(stateDict, match) : undefined;
-  const provenance = describeProvenance({
-    source,
+  const described = {
     stateDict: found,
     match,
     ignored: trainable ? unusedInTraining(match) : match.ignored,
@@ -78,11 +78,16 @@ export async function convertCheckpoint(
     format,
     input,
     training,
-  });
-  const target = { ...provenance, imageSize, auxClasses: match.auxClasses };
+  };
+  const { numClasses, auxClasses } = match;
+  const target = {
+    ...variantOf(NETWORK, match),
+    ...{ numClasses, auxClasses, imageSize, transformInput: described.transformInput },
+  };
   const description = describe(target, format, input, trainable);
   const onFilled = earlyShards({ ...description, quantization }, onShard);
   const { data, faults } = fillTensors(description.weights, stateDict, { onFilled });
+  const provenance = describeProvenance({ ...described, source: await network.source });
   return {
     files: toArtifacts({ ...description, data, provenance, quantization }),
     provenance,
@@ -91,9 +96,17 @@ export async function convertCheckpoint(
     notes: network.notes,
     warnings: [
       ...network.warnings,
-      ...collectWarnings(transformInput === undefined, match.numClasses, faults),
+      ...collectWarnings(transformInput === undefined, numClasses, faults),
     ],
   };
+}
+
+/** The golden file where it says that it was made of the same checkpoint. */
+async function goldenOf(
+  { source }: HashedNetwork,
+  { golden }: ConvertOptions,
+): Promise<ConvertOptions['golden']> {
+  return golden?.provenance && madeOf(await source, golden.provenance) ? golden : undefined;
 }
 
 /** The network's own numbers, without constants, which no checkpoint holds. */

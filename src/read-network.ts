@@ -47,6 +47,11 @@ export interface SourceNetwork {
   readonly warnings: readonly string[];
 }
 
+/** The same while the checkpoint is still being hashed. */
+export interface HashedNetwork extends Omit<SourceNetwork, 'source'> {
+  readonly source: Promise<SourceFile>;
+}
+
 /**
  * Reads a checkpoint and fits the network to what is in it.
  * @throws Pth2tfjsError as `readCheckpoint` does; `no-state-dict`, `ambiguous-state-dict`;
@@ -56,6 +61,18 @@ export async function readNetwork(
   checkpoint: CheckpointSource,
   options: SourceOptions = {},
 ): Promise<SourceNetwork> {
+  const network = await readWhileHashing(checkpoint, options);
+  return { ...network, source: await network.source };
+}
+
+/**
+ * Does so without waiting for the hash, unless it may be that of the official weights.
+ * @throws Pth2tfjsError as {@link readNetwork} does
+ */
+export async function readWhileHashing(
+  checkpoint: CheckpointSource,
+  options: SourceOptions = {},
+): Promise<HashedNetwork> {
   const opened = openCheckpoint(checkpoint, options);
   await opened.ungzip();
   const hashing = opened.sha256();
@@ -65,10 +82,16 @@ export async function readNetwork(
   const opaque = listOpaque(value, read.opaque, candidate.path);
   const leftovers = [...(opaque.length > 0 ? [describeOpaque(opaque)] : []), ...match.warnings];
   if (options.strict) refuseLeftovers(leftovers);
-  const digest = await hashing;
-  const official = officialWeights(NETWORK, digest, container.byteLength);
+  const { byteLength } = container;
+  const mayBe = NETWORK.official.some(({ bytes }) => bytes === byteLength);
+  const official = officialWeights(NETWORK, mayBe ? await hashing : undefined, byteLength);
+  const source = hashing.then((digest) =>
+    describeSource(container, options.sourceName, digest, metadata),
+  );
+  // Whoever waits for it hears what went wrong; others have something else to tell.
+  source.catch(() => {});
   return {
-    source: describeSource(container, options.sourceName, digest, metadata),
+    source,
     found: { name, prefix },
     stateDict,
     match,

@@ -68,9 +68,10 @@ export function fillTensors(
 ): FilledTensors {
   const keys = [...new Set(tensors.flatMap(({ recipe }) => keysOf(recipe)))];
   checkUnfolded(keys.map((key) => stateDict.get(key) as TensorView));
-  const data = new Float32Array(tensors.reduce((sum, { shape }) => sum + numel(shape), 0));
+  const sizes = tensors.map(({ shape }) => numel(shape));
+  const data = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
   // The kernels, of which each is done with before the next is read, share the memory that reading takes.
-  const room = new ScratchRoom();
+  const room = new ScratchRoom(sizes.reduce((most, size) => Math.max(most, size), 0));
   const read: Read = (key, reuse) =>
     toFloat32(stateDict.get(key) as TensorView, reuse ? room : undefined);
   const folding = new Folding(read, batchNorm);

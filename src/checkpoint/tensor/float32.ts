@@ -20,7 +20,7 @@ interface Minifloat {
 function decodeTable({ exponent, mantissa, bias, special }: Minifloat): Float32Array {
   const bits = 1 + exponent + mantissa;
   const top = 2 ** exponent - 1;
-  return Float32Array.from({ length: 2 ** bits }, (_, code) => {
+  const value = (code: number): number => {
     const sign = code >> (bits - 1) ? -1 : 1;
     const e = (code >> mantissa) & top;
     const m = code & (2 ** mantissa - 1);
@@ -29,7 +29,11 @@ function decodeTable({ exponent, mantissa, bias, special }: Minifloat): Float32A
     if (special === 'fnuz' && code === 2 ** (bits - 1)) return NaN;
     const fraction = m / 2 ** mantissa;
     return sign * (e === 0 ? fraction * 2 ** (1 - bias) : (1 + fraction) * 2 ** (e - bias));
-  });
+  };
+  // Not Float32Array.from, which keeps all numbers as objects first.
+  const table = new Float32Array(2 ** bits);
+  for (let code = 0; code < table.length; code++) table[code] = value(code);
+  return table;
 }
 
 const MINIFLOATS: Partial<Record<DType, Minifloat>> = {
@@ -83,8 +87,11 @@ function roundInteger(value: bigint): number {
 export class ScratchRoom {
   private floats = new Float32Array(0);
 
+  /** @param largest how many numbers any of them has; taken at once when the first needs some */
+  constructor(private readonly largest: number) {}
+
   take(numel: number): Float32Array<ArrayBuffer> {
-    if (numel > this.floats.length) this.floats = new Float32Array(numel);
+    if (numel > this.floats.length) this.floats = new Float32Array(Math.max(numel, this.largest));
     return this.floats.subarray(0, numel);
   }
 }
