@@ -204,8 +204,8 @@ export class Laboratory {
     const names = unchangedLayers(this.model, model);
     if (names.length === 0) return undefined;
     this.first ??= await this.outputsOfFirst();
-    const { first } = this;
-    return new Map(names.map((name) => [name, first.get(name) as LayerOutput]));
+    const outputs = [...this.first];
+    return new Map(outputs.filter(([name]) => names.includes(name)));
   }
 
   private async outputsOfFirst(): Promise<ReadonlyMap<string, LayerOutput>> {
