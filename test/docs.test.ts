@@ -16,6 +16,10 @@ import {
 import { delimiter, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { MAX_CHECKPOINT_BYTES } from '../src/base/limits.js';
+import { MAX_OPCODES, MAX_PICKLE_BYTES } from '../src/checkpoint/pickle/pickle-cursor.js';
+import { MAX_TENSOR_BYTES } from '../src/checkpoint/tensor/tensor.js';
+import { MAX_MODEL_JSON_BYTES } from '../src/stored-model/model-json.js';
 import { CHECKPOINT } from './helpers/bundled.js';
 import { GOLDEN, MAIN, pth2tfjs, type Run, temporaryFolder } from './helpers/cli.js';
 import {
@@ -309,6 +313,22 @@ function optionsIn(help = ''): ReadonlySet<string> {
     lines.flatMap((line) => flagsIn(/^ +(-\w, )?(--[\w-]+(, )?)+/.exec(line)?.[0] ?? '')),
   );
 }
+
+test('SECURITY.md has the bounds of the code', () => {
+  const bounds = new Map(
+    rowsOf('SECURITY.md', ['what', 'bound']).map(([what, bound]) => [what, bound]),
+  );
+  const mebibytes = (bytes: number) =>
+    bytes < 2 ** 30 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 30} GiB`;
+  for (const [what, bound] of [
+    ['a checkpoint or golden file, as read and as unpacked', mebibytes(MAX_CHECKPOINT_BYTES)],
+    ['one tensor', mebibytes(MAX_TENSOR_BYTES)],
+    ['a pickle', `${mebibytes(MAX_PICKLE_BYTES)}, ${MAX_OPCODES.toLocaleString('en')} opcodes`],
+    ['a `model.json`', mebibytes(MAX_MODEL_JSON_BYTES)],
+  ] as const) {
+    expect([what, bounds.get(what)]).toEqual([what, expect.stringContaining(bound)]);
+  }
+});
 
 describe('docs/library.md', () => {
   const doors = rowsOf('docs/library.md', ['import from', 'for', 'names']);
