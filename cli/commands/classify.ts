@@ -36,7 +36,7 @@ type Outcome =
 
 export const classifyCommand: CommandModule<object, Arguments> = {
   command: 'classify <model> <images..>',
-  describe: 'Classify image files, as torchvision would',
+  describe: 'Classify images, as torchvision would',
   builder: (argv) =>
     outputOptions(checkpointOptions(argv))
       .positional('model', {
@@ -54,7 +54,7 @@ export const classifyCommand: CommandModule<object, Arguments> = {
         type: 'number',
         requiresArg: true,
         default: 5,
-        describe: 'How many classes to print for an image',
+        describe: 'How many classes to print per image',
       })
       .option('batch', {
         type: 'number',
@@ -65,7 +65,7 @@ export const classifyCommand: CommandModule<object, Arguments> = {
       .option('labels', {
         type: 'string',
         requiresArg: true,
-        describe: "File with the classes' names, one a line, or JSON; 'imagenet' for ImageNet's",
+        describe: "File with class names, one per line, or JSON; 'imagenet' for ImageNet's",
       })
       .option('backend', {
         choices: BACKEND_NAMES,

@@ -3,7 +3,7 @@ import { type ConvertArguments, convertOptions, SAFETENSORS } from './convert-op
 
 export const convertCommand: CommandModule<object, ConvertArguments> = {
   command: 'convert <checkpoint> <out>',
-  describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
+  describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model or to safetensors',
   builder: (argv) => convertOptions(argv),
   handler: async (args) => {
     const toFile = args.out.endsWith(`.${SAFETENSORS}`);

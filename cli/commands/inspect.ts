@@ -19,7 +19,7 @@ interface Arguments extends ReadingArguments {
 
 export const inspectCommand: CommandModule<object, Arguments> = {
   command: 'inspect <checkpoint>',
-  describe: 'Show what a checkpoint or a converted model holds, and run nothing of it',
+  describe: 'Show what a checkpoint or a converted model holds, without running any of it',
   builder: (argv) =>
     readingOptions(argv)
       .positional('checkpoint', {

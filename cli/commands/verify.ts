@@ -14,7 +14,7 @@ import { type VerifyArguments, verifyOptions } from './verify-options.js';
 
 export const verifyCommand: CommandModule<object, VerifyArguments> = {
   command: 'verify <model>',
-  describe: "Compare a model's logits with those that PyTorch gave",
+  describe: "Compare a model's logits with PyTorch's",
   builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
     checkTolerance(args);
