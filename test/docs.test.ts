@@ -54,7 +54,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'README.md: python node_modules/pth2tfjs/golden/capture.py googlenet.pth --images photos/*.jpg --layers -o golden.pth':
     IN_PYTORCH,
   "README.md: import '@tensorflow/tfjs-backend-webgl'; // or -webgpu, -wasm": IN_BROWSERS,
-  "docs/apps.md: import '@tensorflow/tfjs-backend-webgl'; // or -webgpu, -wasm; a backend that the app has chosen is kept":
+  "docs/apps.md: import '@tensorflow/tfjs-backend-webgl'; // or -webgpu, -wasm; if the app has chosen a backend, that is used":
     IN_BROWSERS,
   'docs/backends.md: export VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json':
     'takes a minute: backends.test.ts runs it on smaller images',
