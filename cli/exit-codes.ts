@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../src/base/errors.js';
 
-/** Exit codes, as the README documents them. A signal ends the process with 128 + its number. */
+/** Exit codes, as docs/cli.md documents them. A signal ends the process with 128 + its number. */
 export const EXIT = { checkFailed: 1, badInput: 2, internal: 70 } as const;
 
 const CHECKS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['mapping', 'no-gpu', 'parity']);

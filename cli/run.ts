@@ -18,7 +18,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'convert',
     {
       command: 'convert <checkpoint> <out>',
-      describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, or to safetensors',
+      describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model or to safetensors',
       needs: '<checkpoint> and <out>',
       load: async () => (await import('./commands/convert.js')).convertCommand,
     },
@@ -27,7 +27,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'verify',
     {
       command: 'verify <model>',
-      describe: "Compare a model's logits with those that PyTorch gave",
+      describe: "Compare a model's logits with PyTorch's",
       needs: '<model>',
       load: async () => (await import('./commands/verify.js')).verifyCommand,
     },
@@ -36,7 +36,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'classify',
     {
       command: 'classify <model> <images..>',
-      describe: 'Classify image files, as torchvision would',
+      describe: 'Classify images, as torchvision would',
       needs: '<model> and <images..>',
       load: async () => (await import('./commands/classify.js')).classifyCommand,
     },
@@ -54,7 +54,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'inspect',
     {
       command: 'inspect <checkpoint>',
-      describe: 'Show what a checkpoint or a converted model holds, and run nothing of it',
+      describe: 'Show what a checkpoint or a converted model holds, without running any of it',
       needs: '<checkpoint>',
       load: async () => (await import('./commands/inspect.js')).inspectCommand,
     },

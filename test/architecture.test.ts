@@ -1,9 +1,10 @@
 /** Who may import whom: the rules that the map of the house lives by. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
-const ROOT = new URL('..', import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** By each file's path, such as `src/convert.ts`, the files of this project that it imports. */
 type Imports = ReadonlyMap<string, readonly string[]>;

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import wasmManifest from '@tensorflow/tfjs-backend-wasm/package.json' with { type: 'json' };
 import webgpuManifest from '@tensorflow/tfjs-backend-webgpu/package.json' with { type: 'json' };
@@ -69,7 +70,7 @@ describe.skipIf(!adapter.found)('WebGPU', () => {
   });
 
   test('starts again after it was stopped, leaves nothing behind, and lets the process end', async () => {
-    const child = new URL('helpers/webgpu-child.mjs', import.meta.url).pathname;
+    const child = fileURLToPath(new URL('helpers/webgpu-child.mjs', import.meta.url));
     const env = { ...process.env, ...VULKAN_ENV };
     const { stdout } = await promisify(execFile)(process.execPath, [child], { env });
     expect(JSON.parse(stdout)).toEqual({

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import { decodeImage } from '../cli/decode-image.js';
 import { IMAGENET_LABELS } from '../src/image/imagenet-labels.js';
@@ -120,7 +121,7 @@ describe('what a person sees', () => {
   });
 
   it('an image from stdin', () => {
-    const main = new URL('../dist/cli/main.js', import.meta.url).pathname;
+    const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
     const args = [main, 'classify', model, '-', '--top', '1'];
     const run = spawnSync(process.execPath, args, { input: readFileSync(photo), encoding: 'utf8' });
     expect(run).toMatchObject({ stdout: 'stdin:\n  0.0441  spoonbill (129)\n', stderr: '' });

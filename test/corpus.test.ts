@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { isPth2tfjsError } from '../src/base/errors.js';
 import { readCheckpoint } from '../src/checkpoint/read-checkpoint.js';
@@ -12,7 +13,7 @@ import { recordsOf, type TensorRecord } from './helpers/digest.js';
  * expected.json of `{file: {tensors: {path: {dtype, shape, sha256}}}}` or `{file: {torch_error}}`.
  */
 const { PTH2TFJS_CORPUS } = process.env;
-const CORPUS = PTH2TFJS_CORPUS ?? new URL('../../shared/corpus/', import.meta.url).pathname;
+const CORPUS = PTH2TFJS_CORPUS ?? fileURLToPath(new URL('../../shared/corpus/', import.meta.url));
 
 interface Expectation {
   readonly tensors?: Readonly<Record<string, TensorRecord>>;

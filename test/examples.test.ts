@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright';
 import { build, createLogger, type Rolldown } from 'vite';
@@ -13,7 +14,7 @@ import { GOLDEN, temporaryFolder } from './helpers/cli.js';
 import { installExample } from './helpers/installed.js';
 import { SLOW } from './helpers/tiers.js';
 
-const VITE = new URL('../node_modules/vite/bin/vite.js', import.meta.url).pathname;
+const VITE = fileURLToPath(new URL('../node_modules/vite/bin/vite.js', import.meta.url));
 const checkpoint = join(GOLDEN, 'googlenet.pth.gz');
 
 /** torchvision's five best classes of a photo in golden/photos, at 224 pixels or at 64. */

@@ -1,4 +1,4 @@
-/** What the README says that every command reads, in each command: paths, URLs, stdin, and the options for them. */
+/** What docs/cli.md says that every command reads, in each command: paths, URLs, stdin, and the options for them. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -52,7 +52,7 @@ export const classifyCommand: Command<Arguments> = {
         type: 'number',
         requiresArg: true,
         default: 5,
-        describe: 'How many classes to print for an image',
+        describe: 'How many classes to print per image',
       })
       .option('batch', {
         type: 'number',
@@ -63,7 +63,7 @@ export const classifyCommand: Command<Arguments> = {
       .option('labels', {
         type: 'string',
         requiresArg: true,
-        describe: "File with the classes' names, one a line, or JSON; 'imagenet' for ImageNet's",
+        describe: "File with class names, one per line, or JSON; 'imagenet' for ImageNet's",
       })
       .option('backend', {
         choices: BACKEND_NAMES,

@@ -36,53 +36,53 @@ export function convertOptions(argv: Argv): Argv<ConvertArguments> {
     .positional('checkpoint', {
       type: 'string',
       demandOption: true,
-      describe: 'Path or http(s) URL of a .pth or .safetensors file, gzipped or not',
+      describe: 'Path or URL of a .pth or .safetensors file, gzipped or not; - for stdin',
     })
     .positional('out', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder for what is written, or a .safetensors file',
+      describe: 'Folder to write, or a .safetensors file',
     })
     .option('force', {
       type: 'boolean',
       default: false,
-      describe: 'Replace a folder that is not empty, or a file',
+      describe: 'Replace an existing file, or a folder that is not empty',
     })
     .option('labels', {
       type: 'string',
       requiresArg: true,
       describe:
-        "File with the classes' names, to be kept in the model: one a line, or JSON; 'imagenet' for ImageNet's, which the official weights get by themselves",
+        "File with class names to keep in the model: one per line, or JSON; 'imagenet' for ImageNet's, the default for the official weights",
     })
     .option('format', {
       choices: [...MODEL_FORMATS, SAFETENSORS],
       requiresArg: true,
-      defaultDescription: 'layers, or as the ending of <out> tells',
+      defaultDescription: 'layers, or safetensors if <out> ends in .safetensors',
       describe:
-        'A model for tf.loadLayersModel, a frozen graph for tf.loadGraphModel, or the state dict itself',
+        'layers for tf.loadLayersModel, graph for tf.loadGraphModel, or safetensors for the state dict itself',
     })
     .option('input', {
       choices: INPUTS,
       requiresArg: true,
       defaultDescription: 'normalized',
-      describe: 'What the model takes; pixels (0 to 255, int32) go with --format graph',
+      describe: 'What the model takes; pixels (int32, 0 to 255) need --format graph',
     })
     .option('quantize', {
       choices: QUANTIZATIONS,
       requiresArg: true,
-      describe: 'Store the kernels in less than float32; any TensorFlow.js reads them',
+      describe: 'Store the kernels in fewer bits; any TensorFlow.js reads them',
     })
     .option('trainable', {
       type: 'boolean',
       default: false,
       describe:
-        'Keep BatchNorm, dropout and the auxiliary heads, so that it can be trained and exported',
+        'Keep BatchNorm, dropout and the auxiliary heads, so that the model can be trained and exported',
     })
     .option('golden', {
       type: 'string',
       requiresArg: true,
       describe:
-        'Write the model only if it gives the logits in this golden file, and show what each --quantize would cost',
+        'Write the model only if it gives the logits in this golden file; also shows what each --quantize would cost',
     })
     .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
     .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model')

@@ -21,7 +21,7 @@ export const exportCommand: Command<Arguments> = {
       .positional('model', {
         type: 'string',
         demandOption: true,
-        describe: 'Folder that convert --trainable or training wrote',
+        describe: 'Folder written by convert --trainable or by training',
       })
       .positional('file', {
         type: 'string',
@@ -31,20 +31,20 @@ export const exportCommand: Command<Arguments> = {
       .option('legacy', {
         type: 'boolean',
         default: false,
-        describe: 'Write the container of torch before 1.6, which every torch reads',
+        describe: 'Write the container used before torch 1.6, which every torch reads',
       })
       .option('dtype', {
         choices: FLOAT_DTYPES,
         requiresArg: true,
         describe:
-          'Type of the tensors; default: float32, or the source checkpoint’s where nothing was trained since',
+          'Type of the tensors; default: float32, or that of the source checkpoint if the model was not trained since',
       })
       .option('identity-bn', {
         type: 'boolean',
         default: false,
-        describe: 'For a model with folded BatchNorm: put one in that changes nothing',
+        describe: 'For a model with folded BatchNorm: add one that changes nothing',
       })
-      .option('force', { type: 'boolean', default: false, describe: 'Replace a file' })
+      .option('force', { type: 'boolean', default: false, describe: 'Replace an existing file' })
       .example('$0 export out/ finetuned.pth', 'back to PyTorch') as never,
   handler: async (args) => {
     const { model, file, force, dtype } = args;

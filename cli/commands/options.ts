@@ -21,23 +21,24 @@ export function readingOptions<T>(argv: Argv<T>): Argv<T & ReadingArguments> {
     .option('key', {
       type: 'string',
       requiresArg: true,
-      describe: 'Dotted path of the state dict, when the checkpoint holds several',
+      describe: 'Dotted path of the state dict, if the checkpoint holds several',
     })
     .option('transform-input', {
       type: 'boolean',
       describe:
-        "torchvision's transform_input, or --no-transform-input; on by itself for the official weights",
+        "Turn torchvision's transform_input on, or off with --no-transform-input; on by default for the official weights",
     })
     .option('check-hash', {
       type: 'boolean',
       default: true,
-      describe: 'Compare the SHA-256 with the hash in a name such as googlenet-1378be20.pth',
+      describe:
+        'Check the SHA-256 against the hash in a file name such as googlenet-1378be20.pth; --no-check-hash skips it',
     })
     .option('strict', {
       type: 'boolean',
       default: false,
       describe:
-        'Refuse what else brings a warning: objects of unknown classes, and tensors beside the network',
+        'Refuse what otherwise only brings a warning: objects of unknown classes, and tensors beside the network',
     }) as never;
 }
 
@@ -61,7 +62,7 @@ export function outputOptions<T>(argv: Argv<T>): Argv<T & OutputArguments> {
     .option('quiet', {
       type: 'boolean',
       default: false,
-      describe: 'Print nothing but errors',
+      describe: 'Print only errors',
     }) as never;
 }
 
@@ -76,11 +77,11 @@ export function goldenOptions<T>(argv: Argv<T>): Argv<T & GoldenArguments> {
     .option('allow-other-checkpoint', {
       type: 'boolean',
       default: false,
-      describe: 'Accept a golden file that was made from another checkpoint',
+      describe: 'Accept a golden file made from another checkpoint',
     })
     .option('diagnose', {
       type: 'boolean',
       default: true,
-      describe: 'Look for the cause when parity fails; --no-diagnose leaves it out',
+      describe: 'Look for the cause if parity fails; --no-diagnose skips it',
     }) as never;
 }

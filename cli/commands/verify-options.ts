@@ -37,35 +37,36 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
       type: 'string',
       demandOption: true,
       requiresArg: true,
-      describe: 'What golden/capture.py wrote, or torch.save({"input": x, "logits": y}, file)',
+      describe:
+        'File written by golden/capture.py, or by torch.save({"input": x, "logits": y}, file)',
     })
     .option('backend', {
       type: 'string',
       requiresArg: true,
       default: 'wasm',
-      describe: `What to run on, one or more with commas between: ${BACKEND_NAMES.join(', ')}`,
+      describe: `What to run on, separated by commas if several: ${BACKEND_NAMES.join(', ')}`,
     })
     .option('rtol', {
       alias: 'tolerance',
       type: 'number',
       requiresArg: true,
       describe:
-        "Bound on each image's ‖Δ‖/‖ref‖; default 5e-5 in float32, 5e-2 in less or where kernels are stored in less",
+        'Bound on ‖Δ‖/‖ref‖ of each image; default 5e-5 in float32, 5e-2 in lower precision or if the kernels are stored in fewer bits',
     })
     .option('atol', {
       type: 'number',
       requiresArg: true,
-      describe: 'Bound on the largest difference of one logit; default none',
+      describe: 'Bound on the difference of any single logit; default none',
     })
     .option('top1', {
       type: 'boolean',
       default: false,
-      describe: 'Also require the same class with the largest logit',
+      describe: 'Also require the same top class',
     })
     .option('require-gpu', {
       type: 'boolean',
       default: false,
-      describe: 'Fail where the work would run on a processor or a software adapter',
+      describe: 'Fail if the work would run on a processor or a software adapter',
     })
     .option('tf32', {
       type: 'boolean',
@@ -75,16 +76,16 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .option('layers', {
       type: 'boolean',
       default: false,
-      describe: 'Print every layer that the golden file holds',
+      describe: 'Print every layer in the golden file, not only the first whose error jumps',
     })
     .option('checkpoint', {
       type: 'string',
       requiresArg: true,
-      describe: 'The checkpoint of a converted folder, which lets more causes be found',
+      describe: 'The checkpoint that a model folder was made from; lets more causes be found',
     })
     .option('report', {
       choices: REPORT_FORMATS,
-      describe: 'How to write the report; default: as the ending of --output tells, else table',
+      describe: 'Format of the report; default: by the ending of --output, else table',
     })
     .option('output', {
       alias: 'o',
@@ -93,7 +94,11 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
       nargs: 1,
       default: [],
       defaultDescription: 'stdout',
-      describe: 'Write the report to this file (.json, .xml, .md, .html); may be given again',
+      describe: 'Write the report to this file (.json, .xml, .md, .html); may be repeated',
     })
-    .example('$0 verify out/ --golden golden.pth', 'check a converted model') as never;
+    .example('$0 verify out/ --golden golden.pth', 'check a converted model')
+    .example(
+      '$0 verify net.pth --golden golden.pth -o report.html',
+      'the report as a page',
+    ) as never;
 }

@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
 
-export const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
-export const GOLDEN = new URL('../../golden/', import.meta.url).pathname;
+export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const GOLDEN = fileURLToPath(new URL('../../golden/', import.meta.url));
 
 /** So that the tests see the same output where they run in GitHub Actions themselves. */
 const QUIET = { GITHUB_ACTIONS: 'false' };

@@ -17,7 +17,7 @@ export interface Outcome {
  */
 export type Verdict = 'missed' | 'named' | 'layer only' | 'wrong' | 'unnamed' | 'invisible';
 
-/** The default bound on the logits of float32, as the README has it. */
+/** The default bound on the logits of float32, as docs/tolerance.md has it. */
 const TOLERANCE = 5e-5;
 
 /** The largest relative error of an image's logits, computed here; infinite where there are none. */

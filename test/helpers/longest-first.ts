@@ -13,6 +13,7 @@ const LONGEST = [
   'app',
   'app-browser',
   'cli',
+  'docs',
   'quantize',
   'faults-further',
   'finetune',
