@@ -16,7 +16,7 @@ const folder = join(root, 'dist/cli');
 const CHUNKS = {
   version: /\/src\/base\/version\.ts$/,
   ahead: /\/cli\/checkpoint\.ts$/,
-  run: /\/cli\/run\.ts$/,
+  run: /\/cli\/(run|commands)\.ts$/,
   options: /\/cli\/(commands\/convert|commands\/convert-options|labels)\.ts$/,
   backends: /\/(cli\/commands\/verify-options|src\/runtimes\/tfjs\/backends)\.ts$/,
   convert: /\/(cli\/convert-model|src\/convert)\.ts$/,

@@ -11,8 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import {
+  denseTensor,
+  readCheckpoint,
+  saveStateDict,
+  toFloat32,
+} from '../dist/src/checkpoint/index.js';
 import { fromFloat32 } from '../dist/src/checkpoint/tensor/from-float32.js';
-import { denseTensor, readCheckpoint, saveStateDict, toFloat32 } from '../dist/src/checkpoint/index.js';
 import { canImport, machine, median, PYTHON } from './common.js';
 
 const rounds = Number(process.argv[2] ?? 9);
