@@ -203,7 +203,10 @@ describe('convert', () => {
     [['verify', packed, '--golden'], /[Nn]ot enough arguments following: golden/],
     [['convert', 'a.pth', 'b', '--bogus'], /bogus/],
     [['convert', packed, join(tmp, 'tiny'), '--image-size', '14'], /from 15/],
-    [['verify', packed, '--golden', golden, '--tolerance', 'loose'], /--rtol takes a number of at least 0/],
+    [
+      ['verify', packed, '--golden', golden, '--tolerance', 'loose'],
+      /--rtol takes a number of at least 0/,
+    ],
   ];
   for (const [i, [args, text]] of CALLS.entries()) {
     test(
