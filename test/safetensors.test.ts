@@ -138,8 +138,9 @@ describe.skipIf(python === undefined)('the reference library', () => {
         good++;
       }
     }
-    // Neither side of the question goes unasked.
-    expect(Math.min(good, bad)).toBeGreaterThan(20);
+    // Neither side of the question goes unasked. Of 20,000 mutants 7 % were good: that of 400 no more than 5
+    // are, which is binomial, has a chance of 1e-7.
+    expect(Math.min(good, bad)).toBeGreaterThan(5);
   });
 
   it('writes the files in golden/safetensors again, byte by byte', SLOW, async () => {
