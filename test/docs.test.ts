@@ -63,7 +63,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     DOWNLOADS,
   'docs/getting-started.md: python node_modules/pth2tfjs/golden/capture.py finetuned.pth --images photos/*.jpg --layers -o golden.pth':
     IN_PYTORCH,
-  'docs/measurements.md: npm run bench -- 11': MEASURES,
+  'docs/measurements.md: npm run bench -- 9': MEASURES,
   'docs/measurements.md: npm ci --prefix bench': MEASURES,
   'docs/measurements.md: npm run bench:bundle': MEASURES,
   'docs/measurements.md: npm run bench:preprocess': MEASURES,
