@@ -1,22 +1,8 @@
 import { IMAGENET_MEAN, IMAGENET_STD } from '../image/imagenet.js';
-import {
-  adaptiveAvgPool2d as adaptivePool,
-  affine,
-  cat,
-  flatten,
-  relu,
-} from '../network/functional.js';
-import {
-  adaptiveAvgPool2d,
-  batchNorm2d,
-  type ConvOptions,
-  conv2d,
-  dropout,
-  linear,
-  maxPool2d,
-} from '../network/layers.js';
+import * as F from '../network/functional.js';
+import * as nn from '../network/layers.js';
 import { type Module, module, sequential } from '../network/module.js';
-import type { Network } from '../network/network.js';
+import type { Network, NetworkOptions } from '../network/network.js';
 import { VARIANTS } from './variants.js';
 
 /**
@@ -34,19 +20,11 @@ export interface Blocks {
   readonly aux: typeof inceptionAux;
 }
 
-export interface GoogLeNetOptions {
-  /** Default 1000. */
-  readonly numClasses?: number;
-  /** Classes of aux1 and of aux2; without, there are no auxiliary heads. */
-  readonly auxClasses?: readonly [aux1: number, aux2: number] | undefined;
-  /** Turn ImageNet's normalisation into [-1, 1]; default false. */
-  readonly transformInput?: boolean;
-  /** Default 3. */
-  readonly branch3Kernel?: Branch3Kernel;
-  /** Probability with which a feature before `fc` is zeroed in training; default 0.2. */
-  readonly dropout?: number | undefined;
-  /** The same in the auxiliary heads; default 0.7. */
-  readonly dropoutAux?: number | undefined;
+/** What a state dict decides of the network, besides its classes. */
+export type GoogLeNetVariant = { readonly branch3Kernel: Branch3Kernel };
+
+/** Defaults: 1000 classes, no auxiliary heads, branch3 of 3, transform_input off, {@link DROPOUT}. */
+export interface GoogLeNetOptions extends NetworkOptions, Partial<GoogLeNetVariant> {
   readonly blocks?: Partial<Blocks>;
 }
 
@@ -71,29 +49,29 @@ export function googlenet(options: GoogLeNetOptions = {}): Module {
     'GoogLeNet',
     {
       conv1: conv(3, 64, 7, { stride: 2, padding: 3 }),
-      maxpool1: maxPool2d(3, { stride: 2, ceilMode: true }),
+      maxpool1: nn.maxPool2d(3, { stride: 2, ceilMode: true }),
       conv2: conv(64, 64, 1),
       conv3: conv(64, 192, 3, { padding: 1 }),
-      maxpool2: maxPool2d(3, { stride: 2, ceilMode: true }),
+      maxpool2: nn.maxPool2d(3, { stride: 2, ceilMode: true }),
       inception3a: block(192, 64, 96, 128, 16, 32, 32, branch3Kernel),
       inception3b: block(256, 128, 128, 192, 32, 96, 64, branch3Kernel),
-      maxpool3: maxPool2d(3, { stride: 2, ceilMode: true }),
+      maxpool3: nn.maxPool2d(3, { stride: 2, ceilMode: true }),
       inception4a: block(480, 192, 96, 208, 16, 48, 64, branch3Kernel),
       inception4b: block(512, 160, 112, 224, 24, 64, 64, branch3Kernel),
       inception4c: block(512, 128, 128, 256, 24, 64, 64, branch3Kernel),
       inception4d: block(512, 112, 144, 288, 32, 64, 64, branch3Kernel),
       inception4e: block(528, 256, 160, 320, 32, 128, 128, branch3Kernel),
-      maxpool4: maxPool2d(2, { stride: 2, ceilMode: true }),
+      maxpool4: nn.maxPool2d(2, { stride: 2, ceilMode: true }),
       inception5a: block(832, 256, 160, 320, 32, 128, 128, branch3Kernel),
       inception5b: block(832, 384, 192, 384, 48, 128, 128, branch3Kernel),
       aux1: auxClasses && aux(512, auxClasses[0], dropoutAux),
       aux2: auxClasses && aux(528, auxClasses[1], dropoutAux),
-      avgpool: adaptiveAvgPool2d(1),
-      dropout: dropout(p),
-      fc: linear(1024, numClasses),
+      avgpool: nn.adaptiveAvgPool2d(1),
+      dropout: nn.dropout(p),
+      fc: nn.linear(1024, numClasses),
     },
     (input, m) => {
-      let x = transformInput ? affine(input, 'transform_input', TRANSFORM_INPUT) : input;
+      let x = transformInput ? F.affine(input, 'transform_input', TRANSFORM_INPUT) : input;
       x = m.conv1(x);
       x = m.maxpool1(x);
       x = m.conv2(x);
@@ -113,7 +91,7 @@ export function googlenet(options: GoogLeNetOptions = {}): Module {
       x = m.inception5a(x);
       x = m.inception5b(x);
       x = m.avgpool(x);
-      x = m.dropout(flatten(x));
+      x = m.dropout(F.flatten(x));
       x = m.fc(x);
       return aux1 && aux2 ? [x, aux2, aux1] : x;
     },
@@ -125,15 +103,15 @@ export function basicConv2d(
   inChannels: number,
   outChannels: number,
   kernel: number,
-  options: ConvOptions = {},
+  options: nn.ConvOptions = {},
 ): Module {
   return module(
     'BasicConv2d',
     {
-      conv: conv2d(inChannels, outChannels, kernel, { ...options, bias: false }),
-      bn: batchNorm2d(outChannels, { eps: 0.001 }),
+      conv: nn.conv2d(inChannels, outChannels, kernel, { ...options, bias: false }),
+      bn: nn.batchNorm2d(outChannels, { eps: 0.001 }),
     },
-    (x, m) => relu(m.bn(m.conv(x))),
+    (x, m) => F.relu(m.bn(m.conv(x))),
   );
 }
 
@@ -161,11 +139,11 @@ export function inception(
         basicConv2d(ch5x5red, ch5x5, kernel, { padding: (kernel - 1) / 2 }),
       ),
       branch4: sequential(
-        maxPool2d(3, { stride: 1, padding: 1, ceilMode: true }),
+        nn.maxPool2d(3, { stride: 1, padding: 1, ceilMode: true }),
         basicConv2d(inChannels, poolProj, 1),
       ),
     },
-    (x, m) => cat(m.branch1(x), m.branch2(x), m.branch3(x), m.branch4(x)),
+    (x, m) => F.cat(m.branch1(x), m.branch2(x), m.branch3(x), m.branch4(x)),
   );
 }
 
@@ -175,21 +153,15 @@ export function inceptionAux(inChannels: number, numClasses: number, p: number):
     'InceptionAux',
     {
       conv: basicConv2d(inChannels, 128, 1),
-      fc1: linear(2048, 1024),
-      fc2: linear(1024, numClasses),
-      dropout: dropout(p),
+      fc1: nn.linear(2048, 1024),
+      fc2: nn.linear(1024, numClasses),
+      dropout: nn.dropout(p),
     },
     (x, m) => {
-      const pooled = m.conv(adaptivePool(x, 4));
-      const hidden = relu(m.fc1(flatten(pooled)));
-      return m.fc2(m.dropout(hidden));
+      const pooled = F.flatten(m.conv(F.adaptiveAvgPool2d(x, 4)));
+      return m.fc2(m.dropout(F.relu(m.fc1(pooled))));
     },
   );
-}
-
-/** What a state dict decides of the network, besides its classes. */
-export interface GoogLeNetVariant {
-  readonly branch3Kernel: Branch3Kernel;
 }
 
 export const GOOGLENET: Network<GoogLeNetVariant> = {
