@@ -130,6 +130,13 @@ describe('a network is one file', () => {
     },
   );
 
+  test('of 150 lines of code at most', () => {
+    const lines = textOf('src/networks/googlenet.ts').split('\n');
+    const code = lines.filter((line) => !/^\s*(\*|\/\*|\/\/|$)/.test(line));
+    expect(code.length).toBeLessThanOrEqual(150);
+    expect(code.length).toBeGreaterThan(100);
+  });
+
   test('where alone a number of channels is written', () => {
     const call = /\b(conv2d|batchNorm2d|linear)\((?=[^()]*\b\d{2,}\b)/i;
     expect(files.filter((file) => call.test(textOf(file)))).toEqual([]);
