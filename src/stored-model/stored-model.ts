@@ -42,7 +42,9 @@ export class StoredModel {
    * @throws Pth2tfjsError `model` where it makes no sense
    */
   get provenance(): Provenance | null {
-    this.remembered ??= provenanceIn(this.json.userDefinedMetadata);
+    if (this.remembered === undefined) {
+      this.remembered = provenanceIn(this.json.userDefinedMetadata);
+    }
     return this.remembered;
   }
 }

@@ -49,7 +49,7 @@ export class UnfoldedWeights {
       toFloat32(this.stateDict.get(`${module}.${field}`) as never),
     ) as [Float32Array, Float32Array, Float32Array, Float32Array];
     const { scale, offset } = batchNorm(gamma, beta, mean, variance, eps);
-    return part === 'bias' ? Float32Array.from(offset) : scaled(data, scale);
+    return part === 'bias' ? Float32Array.from(offset) : scaleKernel(data, scale);
   }
 }
 
@@ -62,7 +62,7 @@ export const withoutBatchNorm: FoldBatchNorm = (gamma) => ({
 });
 
 /** A kernel times its output channel's scale, output channels innermost. */
-export function scaled(kernel: Float32Array, scale: Float64Array): Float32Array {
+export function scaleKernel(kernel: Float32Array, scale: Float64Array): Float32Array {
   const channels = scale.length;
   const out = new Float32Array(kernel.length);
   for (let at = 0; at < kernel.length; at += channels) {

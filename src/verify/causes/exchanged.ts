@@ -2,6 +2,7 @@ import { batchNormWith } from '../../network/plan.js';
 import { type EditableModel, withWeights } from '../../stored-model/editable-model.js';
 import type { Laboratory } from '../laboratory.js';
 import { BATCH_NORM_EPS } from '../structure.js';
+import { scaleKernel } from '../unfolded-weights.js';
 import { type RawNetwork, rawNetwork } from './raw-network.js';
 import { CONVERT_AGAIN, type Lineup, LOOK } from './suspect.js';
 
@@ -62,7 +63,7 @@ function kernelsAlone(raw: RawNetwork, a: string, b: string): Map<string, Float3
     const data = raw.model.weights.get(`${kernel}/kernel`)?.data as Float32Array;
     if (!gamma || !beta || !mean || !variance) return data;
     const { scale } = batchNormWith(BATCH_NORM_EPS)(gamma, beta, mean, variance);
-    return data.map((value, i) => value * (scale[i % scale.length] as number));
+    return scaleKernel(data, scale);
   };
   return new Map([
     [`${a}/kernel`, folded(b, a)],

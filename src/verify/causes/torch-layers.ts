@@ -1,3 +1,4 @@
+import { isPth2tfjsError } from '../../base/errors.js';
 import { withOps } from '../../network/edit.js';
 import { outputShape } from '../../network/shapes.js';
 import type { MaxPool2d, Op, Value } from '../../network/value.js';
@@ -26,7 +27,8 @@ function edited(lab: Laboratory, edit: (value: Value) => Op): EditableModel | un
   if (!graph.values.every(({ shape }) => shape.every((size) => size > 0))) return undefined;
   try {
     return { ...lab.model, layers: toLayers(describeKeras(graph, NETWORK.id)) };
-  } catch {
+  } catch (error) {
+    if (!isPth2tfjsError(error)) throw error;
     return undefined;
   }
 }
