@@ -39,6 +39,8 @@ async function bundle() {
     dir: folder,
     format: 'esm',
     sourcemap: true,
+    // Ours are in the package.
+    sourcemapExcludeSources: true,
     entryFileNames: 'main.js',
     chunkFileNames: 'chunks/[name].js',
     codeSplitting: { groups },

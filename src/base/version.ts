@@ -1,2 +1,2 @@
 /** The version of this package, as in package.json; it goes into the models' provenance. */
-export const VERSION = '0.1.0';
+export const VERSION = '0.2.0';

@@ -47,7 +47,7 @@ export interface VerifyProgress {
 export interface Verification {
   readonly model: string;
   readonly golden: string;
-  /** `pth2tfjs 0.1.0`. */
+  /** `pth2tfjs 0.2.0`. */
   readonly tool: string;
   /** Where it ran: `Node 20.20.2, linux x64`; empty when the caller does not say. */
   readonly runtime: string;

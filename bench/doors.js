@@ -1,0 +1,49 @@
+// Bundles each entry point of the package for browsers, whole and minified, without TensorFlow.js, which is
+// the app's own, and prints the gzipped bytes: what is loaded at once, and all with what is loaded when it
+// is first needed. An app that imports one name gets less.
+//
+//   npm run bench:doors
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { name, exports: doors } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** @returns the minified chunks by name; the entry is `door.js` */
+async function bundle(file) {
+  const build = await rolldown({
+    input: { door: join(root, file) },
+    platform: 'browser',
+    logLevel: 'silent',
+    external: /^@tensorflow\//,
+    preserveEntrySignatures: 'strict',
+  });
+  const { output } = await build.generate({ minify: true, entryFileNames: '[name].js' });
+  await build.close();
+  return new Map(output.map((chunk) => [chunk.fileName, chunk]));
+}
+
+/** The names of a chunk and of all that it imports at once. */
+function importedBy(start, chunks, found = new Set()) {
+  if (!chunks.has(start) || found.has(start)) return found;
+  found.add(start);
+  for (const each of chunks.get(start).imports) importedBy(each, chunks, found);
+  return found;
+}
+
+function kilobytes(names, chunks) {
+  const sizes = [...names].map((each) => gzipSync(chunks.get(each).code).length);
+  return (sizes.reduce((sum, size) => sum + size, 0) / 1e3).toFixed(1).padStart(6);
+}
+
+for (const [door, { default: file }] of Object.entries(doors)) {
+  if (file === undefined) continue;
+  const chunks = await bundle(file);
+  const atOnce = kilobytes(importedBy('door.js', chunks), chunks);
+  const all = kilobytes(chunks.keys(), chunks);
+  console.log(`${join(name, door).padEnd(26)} ${atOnce} kB at once, ${all} kB with all`);
+}
