@@ -6,8 +6,8 @@ import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromi
 import LongestFirst from './test/helpers/longest-first.js';
 
 /** The app API: the same tests in Node and, on each backend, in Chromium. */
-const APP = 'test/app.test.ts';
-const IN_BROWSERS = 'test/*-browser.test.ts';
+const APP = 'test/app/app.test.ts';
+const IN_BROWSERS = 'test/**/*-browser.test.ts';
 
 // Full-size networks and child processes: slow on a busy machine, never endless.
 const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
