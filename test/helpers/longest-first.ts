@@ -8,15 +8,20 @@ const TESTS = fileURLToPath(new URL('..', import.meta.url));
 /** The files that take longest, so that none of them runs alone at the end. */
 const LONGEST = [
   'faults/faults',
-  'cli/hints',
+  'cli/hints-convert',
   'training/training-backends',
   'verify/causes',
-  'cli/convert-golden',
+  'cli/convert-golden-forms',
+  'verify/causes-runs',
   'targets/graph',
   'network/weight-faults',
+  'cli/convert-golden',
+  'cli/hints-verify',
+  'targets/graph-failures',
+  'app/app-sources',
   'app/app',
   'app/app-browser',
-  'cli/cli',
+  'cli/convert',
   'project/docs',
   'stored-model/quantize',
   'faults/further/further',
@@ -24,8 +29,10 @@ const LONGEST = [
   'project/examples',
   'training/training',
   'targets/export',
-  'hostile/bombs',
+  'hostile/bombs-in-memory',
   'oracle/oracle',
+  'verify/causes-changed',
+  'targets/graph-commands',
 ].map((name) => `${name}.test.ts`);
 
 const missing = LONGEST.filter((name) => !existsSync(`${TESTS}/${name}`));

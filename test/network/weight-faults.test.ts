@@ -1,12 +1,8 @@
 /** Weights that no training leaves behind: they are named wherever they are loaded. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { io } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { concatenate } from '../../src/base/bytes.js';
-import { saveStateDict, toFloat32 } from '../../src/checkpoint/index.js';
-import { denseTensor } from '../../src/checkpoint/tensor/dense-tensor.js';
 import {
   type ConvertOptions,
   convertCheckpoint,
@@ -18,36 +14,12 @@ import {
 import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
 import { openStoredModel } from '../../src/stored-model/open.js';
 import { googlenet, loadTrainable } from '../../src/training/index.js';
-import { bundledStateDict } from '../helpers/bundled.js';
-import { GOLDEN, pth2tfjs, temporaryFolder } from '../helpers/cli.js';
 import { findPython, startPython } from '../helpers/python.js';
 import { SLOW, slowUnless } from '../helpers/tiers.js';
+import { damaged, type Edit, put, zero } from './weight-faults.js';
 
 const SMALL = { imageSize: 64, transformInput: false, crc32 };
-const VERIFY_GOLDEN = join(GOLDEN, 'googlenet.64.layers.golden.pth.gz');
 const python = await findPython('which variances PyTorch takes the root of');
-
-type Edit = (values: Float32Array, key: string) => void;
-
-/** The bundled checkpoint with some tensors edited; without auxiliary heads, half of it, unless they are meant. */
-async function damaged(keys: RegExp, edit: Edit): Promise<Uint8Array> {
-  const heads = keys.source.includes('aux');
-  const kept = [...(await bundledStateDict())].filter(([key]) => heads || !key.startsWith('aux'));
-  const stateDict = kept.map(([key, tensor]) => {
-    if (!keys.test(key) || key.endsWith('num_batches_tracked')) return [key, tensor] as const;
-    const values = toFloat32(tensor).slice();
-    edit(values, key);
-    return [key, denseTensor('float32', tensor.shape, values)] as const;
-  });
-  return saveStateDict(new Map(stateDict), { crc32 });
-}
-
-const put =
-  (index: number, value: number): Edit =>
-  (values) => {
-    values[index] = value;
-  };
-const zero: Edit = (values) => values.fill(0);
 
 const MEANINGLESS = /the logits mean nothing/;
 const convert = async (bytes: Uint8Array, options: ConvertOptions = {}) =>
@@ -222,71 +194,6 @@ for (const value of [NaN, Infinity, -Infinity]) {
     model.dispose();
   });
 }
-
-describe('the commands', () => {
-  const folder = temporaryFolder();
-  const [file, model, bad] = ['nan.pth', 'model', 'bad.pth'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
-  const photo = join(GOLDEN, 'photos/photo.png');
-  const options = ['--no-transform-input', '--image-size', '64'];
-  const warned = /^warning: NaN or infinity in conv1\.bn\.running_mean: .*\n$/;
-
-  beforeAll(async () => {
-    writeFileSync(file, await damaged(/^conv1\.bn\.running_mean$/, put(3, NaN)));
-    const run = await pth2tfjs('convert', file, model, ...options);
-    expect(run).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
-  });
-
-  test('classify warns, of a checkpoint and of a folder, also in JSON', async () => {
-    const own = await pth2tfjs('classify', file, photo, ...options);
-    expect(own).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
-    const run = await pth2tfjs('classify', model, photo, '--json');
-    const named = /NaN or infinity in conv1\/bias/;
-    expect(run).toMatchObject({ status: 0, stderr: expect.stringMatching(named) });
-    expect(JSON.parse(run.stdout).warnings).toEqual([expect.stringMatching(named)]);
-  });
-
-  test('classify gives no class where logits are NaN', SLOW, async () => {
-    writeFileSync(bad, await damaged(/^fc\.bias$/, put(3, NaN)));
-    const run = await pth2tfjs('classify', bad, photo, ...options);
-    expect(run).toMatchObject({ status: 2, stdout: '' });
-    expect(run.stderr).toMatch(
-      /^warning: NaN or infinity in fc\.bias.*\npth2tfjs: 1 of 1000 logits/,
-    );
-  });
-
-  test('verify and safetensors warn', SLOW, async () => {
-    const verified = await pth2tfjs(
-      'verify',
-      file,
-      '--golden',
-      VERIFY_GOLDEN,
-      '--no-transform-input',
-      '--allow-other-checkpoint',
-    );
-    expect(verified).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/in conv1\.bn\.run/),
-    });
-    expect(verified.stdout).toMatch(
-      /Likely cause: the model's conv1\/bias holds values .* The checkpoint itself/,
-    );
-    const written = await pth2tfjs('convert', file, join(folder, 'nan.safetensors'));
-    expect(written).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
-  });
-
-  test('convert --trainable and export warn', SLOW, async () => {
-    const net = join(folder, 'net');
-    const run = await pth2tfjs('convert', file, net, '--trainable', ...options);
-    expect(run).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
-    const back = await pth2tfjs('export', net, join(folder, 'back.pth'));
-    expect(back).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
-    expect(readFileSync(join(folder, 'back.pth')).length).toBeGreaterThan(1e6);
-  });
-});
 
 function asFiles(files: readonly NamedBytes[]): File[] {
   return files.map(({ name, bytes }) => new File([bytes as Uint8Array<ArrayBuffer>], name));

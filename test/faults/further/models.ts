@@ -2,7 +2,7 @@
 
 import { configured, type Edit, feed, inModel, toAverage } from '../models.js';
 import type { Pair, Sound } from '../types.js';
-import { type Further, further, named, type Options, PYTORCH_BLAMED } from './types.js';
+import { ALWAYS, type Further, further, named, type Options, PYTORCH_BLAMED } from './types.js';
 
 type Plant = (sound: Sound) => Pair;
 
@@ -33,7 +33,6 @@ const AVERAGES = /averag|another kind|kind of pool|\bmean/i;
 const WINDOW = /kernel.size|pool.size|window|size|[35].?[x×].?[35]|\b[35]\b/i;
 const FED =
   /input|connect|fed|feed|takes|wire|wiring|inbound|skip|left out|missing|no target|not used|unused/i;
-const ALWAYS = { always: true };
 
 const SETTINGS: readonly Further[] = [
   set('strides of conv1 in model.json', 'conv1', STRIDE, { strides: [1, 1] }),

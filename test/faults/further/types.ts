@@ -61,6 +61,14 @@ export function further(
   };
 }
 
+/** Name there, name here, and what a true name says. */
+export type Row = readonly [
+  file: string,
+  name: string,
+  truth: readonly RegExp[],
+  options?: Options,
+];
+
 /** A layer by its name, whatever stands around it. */
 export const named = (layer: string): RegExp => new RegExp(`\\b${layer.replaceAll('.', '\\.')}\\b`);
 
@@ -71,3 +79,8 @@ export const MODEL_BLAMED =
 /** PyTorch computed what the checkpoint says: to blame it leads astray. */
 export const PYTORCH_BLAMED =
   /(?<!\b(as|than|where|in|of|unlike) )(PyTorch|the golden file)('s network)? (has|had|was|is|used|does|did|ran|runs|computed)\b|PyTorch's network/i;
+
+/** Planted in every run. */
+export const ALWAYS = { always: true };
+/** Nobody can be expected to name it. */
+export const UNNAMEABLE = { unnameable: true };
