@@ -1,4 +1,4 @@
-/** Who may import whom: the rules that the map of the house lives by. */
+/** Who may import whom, and what lies where: the rules that the map of the house lives by. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -155,4 +155,22 @@ test('a message of the library names options, not flags', () => {
   );
   expect(found).toEqual([]);
   expect("hint: 'convert with --image-size 64'").toMatch(flag);
+});
+
+describe('the tests', () => {
+  const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+    .map((name) => posix.join('test', name.replaceAll('\\', '/')))
+    .filter((name) => /\.(ts|mjs|py)$/.test(name));
+
+  test('lie in rooms', () => {
+    expect(files.length).toBeGreaterThan(150);
+    expect(files.filter((name) => posix.dirname(name) === 'test')).toEqual([]);
+    const tests = files.filter((name) => name.endsWith('.test.ts'));
+    expect(tests.filter((name) => name.startsWith('test/helpers/'))).toEqual([]);
+  });
+
+  test('have at most 300 lines a file', () => {
+    const lines = (file: string) => readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1;
+    expect(files.filter((file) => lines(file) > 300)).toEqual([]);
+  });
 });
