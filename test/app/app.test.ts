@@ -99,7 +99,7 @@ const IN_NODE = typeof document === 'undefined';
 const KINDS = [
   ['a layers model', 'layers/model.json', {}],
   ['a graph model', 'graph/model.json', {}],
-  // In Node the quick tier has it in graph.test.ts.
+  // In Node the quick tier has it in graph-commands.test.ts.
   ['a graph model that takes pixels', 'pixels/model.json', IN_NODE ? SLOW : SLOW_ON_GPU],
   ['a checkpoint', checkpoint, SLOW_ON_GPU],
 ] as const;

@@ -1,5 +1,6 @@
-/** What docs/cli.md says that every command reads, in each command: paths, URLs, stdin, and the options for them. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+/** What docs/cli.md says that every command reads, in each command: paths, URLs, and the options for them. */
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,12 +11,17 @@ import { shownName } from '../../cli/input.js';
 import { readLabels } from '../../cli/labels.js';
 import { readModel } from '../../cli/model.js';
 import { readSource } from '../../cli/source.js';
+import { saveSafetensors } from '../../src/checkpoint/index.js';
 import { convertToSafetensors } from '../../src/index.js';
+import { inspectCheckpoint } from '../../src/inspect.js';
 import { BUNDLED, CHECKPOINT } from '../helpers/bundled.js';
-import { expectFailure, pth2tfjs } from '../helpers/cli.js';
+import { expectFailure, GOLDEN, pth2tfjs } from '../helpers/cli.js';
 import { SLOW, slowUnless } from '../helpers/tiers.js';
-import { folder, golden, model, packed, photo, SHA256, training } from './readers.js';
+import { folder, golden, model, packed, photo } from './readers.js';
 
+const SHA256 = createHash('sha256').update(BUNDLED).digest('hex');
+/** Model and optimizer, as PyTorch saved them. */
+const training = join(GOLDEN, 'torch-1.13', 'training.pth');
 const safetensors = join(folder, 'googlenet.safetensors');
 let server: Server;
 let base: string;
@@ -99,6 +105,54 @@ describe('the hash in a name', () => {
       status: 0,
       stderr: expect.stringMatching(/^warning: the 20240115 .* taken for a date\n$/),
     });
+  });
+});
+
+describe('inspect', () => {
+  test('of a training checkpoint, whole and by key', async () => {
+    const bytes = readFileSync(training);
+    const keys = async (key?: string) =>
+      (await inspectCheckpoint(bytes, { key })).tensors.map((each) => each.key);
+    const all = await keys();
+    const inModel = all.filter((key) => key.startsWith('state_dict.'));
+    expect(inModel.length).toBeGreaterThan(0);
+    expect(inModel.length).toBeLessThan(all.length);
+    expect(await keys('state_dict')).toEqual(inModel);
+    expect(await keys('.')).toEqual(all);
+    await expect(keys('nowhere')).rejects.toMatchObject({ code: 'no-state-dict' });
+    const run = await pth2tfjs('inspect', training, '--key', 'state_dict');
+    expect(run.stdout).toMatch(new RegExp(`^${inModel.length} tensors$`, 'm'));
+  });
+
+  test('tells transform_input: as asked, as noted, or that nothing tells', async () => {
+    const told = async (bytes: Uint8Array, transformInput?: boolean) =>
+      (await inspectCheckpoint(bytes, { transformInput })).transformInput;
+    const bytes = readFileSync(training);
+    expect(await told(bytes)).toBeNull();
+    expect(await told(bytes, true)).toBe(true);
+    const noted = saveSafetensors(new Map(), new Map([['transform_input', 'true']]));
+    expect(await told(noted)).toBe(true);
+    expect(await told(noted, false)).toBe(false);
+  });
+
+  test('of one tensor counts one', async () => {
+    const { stdout } = await pth2tfjs('inspect', join(GOLDEN, 'torch-1.13', 'dtype-bool.pth'));
+    expect(stdout).toMatch(/^1 tensor\n\. +bool +\[5\]$/m);
+  });
+
+  test('of a converted model, by folder and by model.json', async () => {
+    const { stdout, stderr, status } = await pth2tfjs('inspect', model);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(stdout).toMatch(/: layers model of TensorFlow\.js, 8 files, \d+(,\d{3})+ bytes\n/);
+    expect(stdout).toMatch(new RegExp(`SHA-256 ${SHA256}\n`));
+    expect(stdout).toMatch(/^conv1\/kernel +float32 +\[7, 7, 3, 64\]$/m);
+    const json = await pth2tfjs('inspect', join(model, 'model.json'), '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      format: 'layers',
+      files: 8,
+      provenance: { source: { sha256: SHA256 }, transformInput: false },
+    });
+    expectFailure(await pth2tfjs('inspect', model, '--key', 'x'), 2, /go with a checkpoint/);
   });
 });
 

@@ -1,15 +1,13 @@
-/** What commands read from stdin, and all that `inspect` reads. */
+/** What docs/cli.md says that every command reads from stdin. */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { saveSafetensors } from '../../src/checkpoint/index.js';
-import { inspectCheckpoint } from '../../src/inspect.js';
 import { CHECKPOINT } from '../helpers/bundled.js';
-import { expectFailure, GOLDEN, pth2tfjs, type Run } from '../helpers/cli.js';
+import { expectFailure, type Run } from '../helpers/cli.js';
 import { SLOW } from '../helpers/tiers.js';
-import { folder, golden, model, packed, photo, SHA256, training } from './readers.js';
+import { folder, golden, model, packed, photo } from './readers.js';
 
 /** Runs the command line with a file on its stdin. */
 function piped(input: string, ...args: string[]): Promise<Run> {
@@ -95,53 +93,5 @@ describe('stdin', () => {
   test('of a model.json alone says what is missing', async () => {
     const run = await piped(join(model, 'model.json'), 'inspect', '-');
     expectFailure(run, 2, /a model\.json on stdin has no weight files beside it; pass its path/);
-  });
-});
-
-describe('inspect', () => {
-  test('of a training checkpoint, whole and by key', async () => {
-    const bytes = readFileSync(training);
-    const keys = async (key?: string) =>
-      (await inspectCheckpoint(bytes, { key })).tensors.map((each) => each.key);
-    const all = await keys();
-    const inModel = all.filter((key) => key.startsWith('state_dict.'));
-    expect(inModel.length).toBeGreaterThan(0);
-    expect(inModel.length).toBeLessThan(all.length);
-    expect(await keys('state_dict')).toEqual(inModel);
-    expect(await keys('.')).toEqual(all);
-    await expect(keys('nowhere')).rejects.toMatchObject({ code: 'no-state-dict' });
-    const run = await pth2tfjs('inspect', training, '--key', 'state_dict');
-    expect(run.stdout).toMatch(new RegExp(`^${inModel.length} tensors$`, 'm'));
-  });
-
-  test('tells transform_input: as asked, as noted, or that nothing tells', async () => {
-    const told = async (bytes: Uint8Array, transformInput?: boolean) =>
-      (await inspectCheckpoint(bytes, { transformInput })).transformInput;
-    const bytes = readFileSync(training);
-    expect(await told(bytes)).toBeNull();
-    expect(await told(bytes, true)).toBe(true);
-    const noted = saveSafetensors(new Map(), new Map([['transform_input', 'true']]));
-    expect(await told(noted)).toBe(true);
-    expect(await told(noted, false)).toBe(false);
-  });
-
-  test('of one tensor counts one', async () => {
-    const { stdout } = await pth2tfjs('inspect', join(GOLDEN, 'torch-1.13', 'dtype-bool.pth'));
-    expect(stdout).toMatch(/^1 tensor\n\. +bool +\[5\]$/m);
-  });
-
-  test('of a converted model, by folder and by model.json', async () => {
-    const { stdout, stderr, status } = await pth2tfjs('inspect', model);
-    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-    expect(stdout).toMatch(/: layers model of TensorFlow\.js, 8 files, \d+(,\d{3})+ bytes\n/);
-    expect(stdout).toMatch(new RegExp(`SHA-256 ${SHA256}\n`));
-    expect(stdout).toMatch(/^conv1\/kernel +float32 +\[7, 7, 3, 64\]$/m);
-    const json = await pth2tfjs('inspect', join(model, 'model.json'), '--json');
-    expect(JSON.parse(json.stdout)).toMatchObject({
-      format: 'layers',
-      files: 8,
-      provenance: { source: { sha256: SHA256 }, transformInput: false },
-    });
-    expectFailure(await pth2tfjs('inspect', model, '--key', 'x'), 2, /go with a checkpoint/);
   });
 });
