@@ -5,9 +5,10 @@ import type { BrowserCommand } from 'vitest/node';
 import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromium.js';
 import LongestFirst from './test/helpers/longest-first.js';
 
-/** The app API: the same tests in Node and, on each backend, in Chromium. */
-const APP = 'test/app.test.ts';
-const IN_BROWSERS = 'test/*-browser.test.ts';
+/** The app API: the same tests in Node and, on each backend, in Chromium, but for those that say where they run. */
+const APP = 'test/app/*.test.ts';
+const IN_NODE = 'test/**/*-node.test.ts';
+const IN_BROWSERS = 'test/**/*-browser.test.ts';
 
 // Full-size networks and child processes: slow on a busy machine, never endless.
 const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
@@ -36,6 +37,7 @@ const node: TestProjectInlineConfiguration = {
 const browsers: TestProjectInlineConfiguration = {
   test: {
     include: [APP, IN_BROWSERS],
+    exclude: [IN_NODE],
     globalSetup: ['test/helpers/app-server.ts'],
     browser: {
       enabled: true,

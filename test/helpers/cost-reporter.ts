@@ -50,7 +50,7 @@ function leftOut(modules: readonly TestModule[]): string {
   ].join('\n');
 }
 
-/** `test/app.test.ts`, with the browser where it ran in one. */
+/** `test/app/app.test.ts`, with the browser where it ran in one. */
 function nameOf({ relativeModuleId, project }: TestModule): string {
   return project.name === 'node' ? relativeModuleId : `${relativeModuleId} (${project.name})`;
 }
