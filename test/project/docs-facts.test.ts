@@ -152,8 +152,17 @@ describe('docs/library.md', () => {
 });
 
 test('the README says why there is each dependency', () => {
-  const { dependencies, optionalDependencies, peerDependencies } = manifest;
-  const needed = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
+  const { dependencies, optionalDependencies, peerDependencies, devDependencies } = manifest;
+  const sources = readdirSync(join(ROOT, 'cli'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(ROOT, 'cli', name), 'utf8'));
+  // What only the command line imports is bundled into it, and not installed.
+  const bundled = Object.keys(devDependencies).filter((name) =>
+    sources.some((source) => source.includes(`from '${name}'`)),
+  );
+  expect(bundled).toContain('yargs');
+  const installed = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
+  const needed = [...installed, ...bundled];
   const named = rowsOf('README.md', ['package', 'reason']).flatMap(([packages = '']) => {
     const [first = '', ...rest] = codeIn(packages);
     return [

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { rowsOf } from '../helpers/docs.js';
+import { rowsOf } from './docs.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
