@@ -6,24 +6,33 @@ import type { Golden } from '../src/verify/golden.js';
 import { readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import { checkHubHash, inFile, printJSON, printNotes, printWarnings } from './input.js';
+import { checkHubHash, inFile, printJSON, printNotes, printWarnings, usageError } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
 import { writeChecked, writeWhileMade } from './output.js';
 import { formatSummary, formatTrials } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
+import { checkFile, writeWhole } from './write-file.js';
 
 /**
- * `convert` to a folder that TensorFlow.js loads. With a golden file the model gets its name only when
- * what lies on the disk gives PyTorch's logits.
+ * `convert` to a folder that TensorFlow.js loads, or to ONNX. With a golden file the model gets its name only
+ * when what lies on the disk gives PyTorch's logits.
+ * @param toFile whether `out` names a file; else the folder that the model goes into
  */
-export async function convertModel(args: ConvertArguments, format: ModelFormat): Promise<void> {
+export async function convertModel(
+  args: ConvertArguments,
+  format: ModelFormat,
+  toFile: boolean,
+): Promise<void> {
   // performance.now() would load more than a conversion does.
   const started = process.uptime();
   const { quantize: quantization, imageSize, input, trainable } = args;
   checkConvertOptions({ format, input, imageSize, quantization, trainable });
   refuseWithoutGolden(args);
-  await checkTarget(args.out, { force: args.force });
+  if (format === 'onnx' && args.golden !== undefined) {
+    throw usageError('--golden goes with layers, graph and safetensors', NO_RUNTIME);
+  }
+  await (toFile ? checkFile : checkTarget)(args.out, { force: args.force });
   await refuseLosses(args);
   const labels = await readLabels(args.labels);
   const golden =
@@ -51,12 +60,16 @@ export async function convertModel(args: ConvertArguments, format: ModelFormat):
     const hashWarnings = args.checkHash ? checkHubHash(name, sha256) : [];
     return { ...conversion, warnings: [...conversion.warnings, ...hashWarnings] };
   };
-  const conversion = golden ? await convert() : await writeConverting(args, convert);
+  const write = toFile ? writeFile : writeConverting;
+  const conversion = golden ? await convert() : await write(args, convert);
   const proof = golden && (await writeProved(args, golden, { checkpoint, options, conversion }));
   const warnings = [...conversion.warnings, ...(proof?.warnings ?? [])];
   const seconds = process.uptime() - started;
   print(args, { ...conversion, warnings }, seconds, proof);
 }
+
+const NO_RUNTIME =
+  'ONNX models are not run here yet: verify a graph of the same checkpoint, and the ONNX model in ONNX Runtime';
 
 /** What is read must not be what --force replaces. */
 async function refuseLosses({ out, force, checkpoint, golden, labels }: ConvertArguments) {
@@ -85,6 +98,17 @@ function writeConverting(
     for (const file of conversion.files) if (!early.has(file.name)) folder.add(file);
     return conversion;
   });
+}
+
+/** Writes the one file that the model is. */
+async function writeFile(
+  { out, force }: ConvertArguments,
+  convert: () => Promise<Conversion>,
+): Promise<Conversion> {
+  const conversion = await convert();
+  const [file] = conversion.files as readonly [NamedBytes];
+  await writeWhole(out, file.bytes, { force });
+  return conversion;
 }
 
 async function writeProved(

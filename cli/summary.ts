@@ -32,7 +32,7 @@ export function formatSummary(
     ['branch3', describeBranch3(branch3Kernel)],
     ['transform_input', transformInput ? 'on' : 'off'],
     ['model', FORMATS[provenance.format]],
-    ['input', describeInput(provenance.input)],
+    ['input', describeInput(provenance)],
     ...(quantization === undefined
       ? []
       : [['stored as', `${quantization}, biases as float32`] as const]),
@@ -127,12 +127,15 @@ export function formatTrials(trials: readonly QuantizationTrial[]): string {
 const FORMATS = {
   layers: 'layers model, for tf.loadLayersModel',
   graph: 'graph model, frozen and fused, for tf.loadGraphModel',
+  onnx: 'ONNX, opset 17, for ONNX Runtime and its like',
 } as const;
 
-function describeInput({ shape, kind }: Provenance['input']): string {
-  const images = `NHWC, ${shape[1]}x${shape[2]} RGB`;
+function describeInput({ format, input }: Provenance): string {
+  const { layout, shape, kind } = input;
+  const [height, width] = layout === 'NCHW' ? shape.slice(2) : shape.slice(1);
+  const images = `${layout}, ${height}x${width} RGB`;
   return kind === 'pixels'
-    ? `${images}, int32 pixels from 0 to 255; the model normalises`
+    ? `${images}, ${format === 'onnx' ? 'uint8' : 'int32'} pixels from 0 to 255; the model normalises`
     : `${images}, ImageNet normalisation`;
 }
 
@@ -163,7 +166,7 @@ function describeIgnored(keys: readonly string[]): string {
     [others, others === 1 ? 'other' : 'others'],
   ] as const;
   const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return parts.length === 0 ? 'nothing' : `${parts.join(', ')} (model.json lists them)`;
+  return parts.length === 0 ? 'nothing' : `${parts.join(', ')} (the model lists them)`;
 }
 
 function describeWritten({ outDir, bytes, seconds }: Written, files: number): string {

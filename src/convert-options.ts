@@ -19,10 +19,10 @@ export interface ConvertOptions extends SourceOptions {
   readonly golden?: Pick<Golden, 'shape' | 'provenance'> | undefined;
   /**
    * `layers` for `tf.loadLayersModel`, the default; `graph` for `tf.loadGraphModel`: a frozen graph,
-   * convolutions with bias and ReLU in one.
+   * convolutions with bias and ReLU in one; `onnx` for ONNX Runtime and its like: one file, `model.onnx`.
    */
   readonly format?: ModelFormat | undefined;
-  /** What the model takes: normalised images, the default, or with `graph` also pixels, as int32. */
+  /** What the model takes: normalised images, the default, or pixels: with `graph` int32, with `onnx` uint8. */
   readonly input?: InputKind | undefined;
   /** Names of the classes in the order of the logits, to be kept in the model. */
   readonly labels?: readonly string[] | undefined;
@@ -55,10 +55,15 @@ export function checkConvertOptions({
   trainable = false,
 }: ModelShape): void {
   if (imageSize !== undefined) checkImageSize(imageSize);
-  if (input === 'pixels' && format !== 'graph') {
+  if (input === 'pixels' && format === 'layers') {
+    const [graph, onnx] = [option('format', 'graph'), option('format', 'onnx')];
+    throw new Pth2tfjsError('usage', `${option('input', input)} goes with ${graph} or ${onnx}`);
+  }
+  if (format === 'onnx' && quantization !== undefined && quantization !== 'float16') {
+    const [given, float16] = [option('quantization', quantization), 'float16'];
     throw new Pth2tfjsError(
       'usage',
-      `${option('input', input)} goes with ${option('format', 'graph')}`,
+      `${given} goes with TensorFlow.js's formats; ONNX models are stored as float32 or ${float16}`,
     );
   }
   if (trainable && (format !== 'layers' || quantization !== undefined)) {

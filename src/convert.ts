@@ -5,12 +5,14 @@ import {
   checkImageSize,
   describeGraph,
   describeModel,
+  describeOnnxModel,
   describeTrainable,
+  type ModelOptions,
   type TrainableOptions,
 } from './describe-model.js';
 import { checkLabels } from './image/labels.js';
 import { variantOf } from './network/network.js';
-import { fillTensors, type StoredTensor } from './network/plan.js';
+import { type FillOptions, fillTensors, type StoredTensor } from './network/plan.js';
 import { faultWarnings, type WeightFaults } from './network/weight-faults.js';
 import { NETWORK } from './networks/index.js';
 import { numel } from './numbers/shape.js';
@@ -21,12 +23,13 @@ import {
   type NamedBytes,
   toArtifacts,
 } from './stored-model/artifacts.js';
+import { toOnnxFile } from './stored-model/onnx-file.js';
 import { type ConvertedProvenance, describeProvenance, madeOf } from './stored-model/provenance.js';
 import { describeTraining, unusedInTraining } from './stored-model/trainable-model.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
 
 export interface Conversion {
-  /** `model.json` and the weight shards. */
+  /** `model.json` and the weight shards, or `model.onnx`. */
   readonly files: readonly NamedBytes[];
   readonly provenance: ConvertedProvenance;
   /** Tensors in the whole checkpoint. */
@@ -40,9 +43,9 @@ export interface Conversion {
 }
 
 /**
- * Converts a torchvision GoogLeNet checkpoint to a TensorFlow.js model, in memory. The model takes
- * NHWC float32 `[batch, imageSize, imageSize, 3]`, normalised as torchvision's transforms do (or int32
- * pixels, see `input`), and gives logits `[batch, numClasses]`.
+ * Converts a torchvision GoogLeNet checkpoint to a TensorFlow.js model, or to ONNX, in memory. The model takes
+ * NHWC float32 `[batch, imageSize, imageSize, 3]`, in ONNX NCHW `[batch, 3, imageSize, imageSize]`,
+ * normalised as torchvision's transforms do (or pixels, see `input`), and gives logits `[batch, numClasses]`.
  *
  * @param checkpoint what `torch.save` or safetensors wrote, gzipped or not; must not change while this runs
  * @param onShard given the weight files one by one as soon as each is complete, where that is before all are
@@ -84,15 +87,15 @@ export async function convertCheckpoint(
     ...variantOf(NETWORK, match),
     ...{ numClasses, auxClasses, imageSize, transformInput: described.transformInput },
   };
-  const description = describe(target, format, input, trainable);
-  const onFilled = earlyShards({ ...description, quantization }, onShard);
-  const { data, faults } = fillTensors(description.weights, stateDict, { onFilled });
+  const wanted = { format, input, quantization, trainable };
+  const writer = format === 'onnx' ? onnxWriter(target, wanted) : tfjsWriter(target, wanted);
+  const { data, faults } = fillTensors(writer.weights, stateDict, writer.early?.(onShard));
   const provenance = describeProvenance({ ...described, source: await network.source });
   return {
-    files: toArtifacts({ ...description, data, provenance, quantization }),
+    files: writer.write(data, provenance),
     provenance,
     tensors: network.tensors,
-    parameters: countWeights(description.weights),
+    parameters: countWeights(writer.weights),
     notes: network.notes,
     warnings: [
       ...network.warnings,
@@ -115,16 +118,44 @@ function countWeights(weights: readonly StoredTensor[]): number {
   return own.reduce((sum, { shape }) => sum + numel(shape), 0);
 }
 
+/** How a model is written: the weights that it wants, and the files that they become. */
+interface ModelWriter {
+  readonly weights: readonly StoredTensor[];
+  /** Gives files while the weights are still being computed, where it can. */
+  readonly early?: (give: (file: NamedBytes) => void) => FillOptions;
+  write(data: Float32Array, provenance: ConvertedProvenance): readonly NamedBytes[];
+}
+
+function onnxWriter(options: ModelOptions, { input, quantization }: Wanted): ModelWriter {
+  const graph = describeOnnxModel(options, input);
+  return {
+    weights: graph.tensors,
+    write: (data, provenance) => [toOnnxFile({ graph, data, provenance, quantization })],
+  };
+}
+
+interface Wanted {
+  readonly format: ModelFormat;
+  readonly input: InputKind;
+  readonly quantization: ConvertOptions['quantization'];
+  readonly trainable: boolean;
+}
+
+function tfjsWriter(options: TrainableOptions, wanted: Wanted): ModelWriter {
+  const { quantization } = wanted;
+  const description = describe(options, wanted);
+  return {
+    weights: description.weights,
+    early: (give) => ({ onFilled: earlyShards({ ...description, quantization }, give) }),
+    write: (data, provenance) => toArtifacts({ ...description, data, provenance, quantization }),
+  };
+}
+
 type Description = Pick<ArtifactsInput, 'format' | 'topology' | 'signature' | 'constants'> & {
   readonly weights: readonly StoredTensor[];
 };
 
-function describe(
-  options: TrainableOptions,
-  format: ModelFormat,
-  input: InputKind,
-  trainable: boolean,
-): Description {
+function describe(options: TrainableOptions, { format, input, trainable }: Wanted): Description {
   if (format === 'graph') {
     const { tensors, ...graph } = describeGraph(options, input);
     return { format: 'graph-model', weights: tensors, ...graph };

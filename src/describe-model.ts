@@ -10,6 +10,9 @@ import type { InputKind } from './targets/formats.js';
 import { describeFrozen, type GraphDescription } from './targets/frozen-graph/describe.js';
 import type { KerasModel } from './targets/keras/graph.js';
 import { describeKeras } from './targets/keras/lower.js';
+import type { OnnxGraph } from './targets/onnx/graph.js';
+import { describeOnnx } from './targets/onnx/lower.js';
+import type { Normalization } from './targets/pixels.js';
 
 /** What a model to infer with is made with. */
 export interface ModelOptions extends Variant {
@@ -60,10 +63,30 @@ export function describeTrainable(options: TrainableOptions): KerasModel {
  * @throws Pth2tfjsError `usage` for an image size that the network cannot take
  */
 export function describeGraph(options: ModelOptions, input: InputKind): GraphDescription {
-  if (input !== 'pixels') return describeFrozen(inferenceGraph(options));
-  const plain = inferenceGraph({ ...options, transformInput: false });
+  const { graph, pixels } = graphFor(options, input);
+  return describeFrozen(graph, pixels);
+}
+
+/**
+ * The graph that ONNX Runtime will run, which takes normalised images or pixels.
+ * @throws Pth2tfjsError `usage` for an image size that the network cannot take
+ */
+export function describeOnnxModel(options: ModelOptions, input: InputKind): OnnxGraph {
+  const { graph, pixels } = graphFor(options, input);
+  return describeOnnx(graph, pixels);
+}
+
+/** What the network computes of its input, and how pixels become that. */
+function graphFor(options: ModelOptions, input: InputKind): ImageGraph {
+  if (input !== 'pixels') return { graph: inferenceGraph(options), pixels: undefined };
+  const graph = inferenceGraph({ ...options, transformInput: false });
   const affine = options.transformInput ? findAffine(inferenceGraph(options)) : undefined;
-  return describeFrozen(plain, { mean: IMAGENET_MEAN, std: IMAGENET_STD, affine });
+  return { graph, pixels: { mean: IMAGENET_MEAN, std: IMAGENET_STD, affine } };
+}
+
+interface ImageGraph {
+  readonly graph: Graph;
+  readonly pixels: Normalization | undefined;
 }
 
 /** What a network does to its input first. */

@@ -17,13 +17,16 @@ import {
 
 export const SAFETENSORS = 'safetensors';
 
+/** Every kind of output; a file is named after it. */
+export type OutputFormat = ModelFormat | typeof SAFETENSORS;
+
 export interface ConvertArguments extends CheckpointArguments, OutputArguments, GoldenArguments {
   readonly checkpoint: string;
   readonly out: string;
   readonly force: boolean;
   readonly labels: string | undefined;
   /** Undefined: as the ending of `out` tells. */
-  readonly format: ModelFormat | typeof SAFETENSORS | undefined;
+  readonly format: OutputFormat | undefined;
   readonly input: InputKind | undefined;
   readonly quantize: Quantization | undefined;
   readonly golden: string | undefined;
@@ -41,7 +44,7 @@ export function convertOptions(argv: Argv): Argv<ConvertArguments> {
     .positional('out', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder to write, or a .safetensors file',
+      describe: 'Folder to write, or a .onnx or .safetensors file',
     })
     .option('force', {
       type: 'boolean',
@@ -57,20 +60,20 @@ export function convertOptions(argv: Argv): Argv<ConvertArguments> {
     .option('format', {
       choices: [...MODEL_FORMATS, SAFETENSORS],
       requiresArg: true,
-      defaultDescription: 'layers, or safetensors if <out> ends in .safetensors',
+      defaultDescription: 'as the ending of <out> says, else layers',
       describe:
-        'layers for tf.loadLayersModel, graph for tf.loadGraphModel, or safetensors for the state dict itself',
+        'layers for tf.loadLayersModel, graph for tf.loadGraphModel, onnx for ONNX Runtime, or safetensors for the state dict itself',
     })
     .option('input', {
       choices: INPUTS,
       requiresArg: true,
       defaultDescription: 'normalized',
-      describe: 'What the model takes; pixels (int32, 0 to 255) need --format graph',
+      describe: 'What the model takes; pixels (0 to 255) need --format graph or onnx',
     })
     .option('quantize', {
       choices: QUANTIZATIONS,
       requiresArg: true,
-      describe: 'Store the kernels in fewer bits; any TensorFlow.js reads them',
+      describe: 'Store the kernels in fewer bits; ONNX takes float16 alone',
     })
     .option('trainable', {
       type: 'boolean',
@@ -87,5 +90,6 @@ export function convertOptions(argv: Argv): Argv<ConvertArguments> {
     .example('$0 convert googlenet-1378be20.pth out/', 'the official weights')
     .example('$0 convert finetuned.pth out/ --no-transform-input', 'a fine-tuned model')
     .example('$0 convert net.pth out/ --golden golden.pth', 'only if the logits are right')
+    .example('$0 convert finetuned.pth finetuned.onnx', 'for ONNX Runtime')
     .example('$0 convert finetuned.pth finetuned.safetensors', 'for other tools') as never;
 }

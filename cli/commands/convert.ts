@@ -4,13 +4,17 @@ import type { Command } from './options.js';
 export const convertCommand: Command<ConvertArguments> = {
   builder: (argv) => convertOptions(argv),
   handler: async (args) => {
-    const toFile = args.out.endsWith(`.${SAFETENSORS}`);
-    const format = args.format ?? (toFile ? SAFETENSORS : 'layers');
+    const named = FILES.find((format) => args.out.endsWith(`.${format}`));
+    const format = args.format ?? named ?? 'layers';
+    const toFile = format === named;
     if (format !== SAFETENSORS) {
       const { convertModel } = await import('../convert-model.js');
-      return convertModel(args, format);
+      return convertModel(args, format, toFile);
     }
     const { convertSafetensors } = await import('../convert-safetensors.js');
     return convertSafetensors(args, toFile);
   },
 };
+
+/** The formats that are a single file, which has their name as its ending. */
+const FILES = ['onnx', SAFETENSORS] as const;

@@ -1,6 +1,6 @@
 import { ScratchRoom, toFloat32 } from '../checkpoint/tensor/float32.js';
 import { checkUnfolded, type StateDict, type TensorView } from '../checkpoint/tensor/tensor.js';
-import { type OIHW, scaleToHWIO, toHWIO } from '../numbers/layout.js';
+import { type OIHW, scaleOIHW, scaleToHWIO, toHWIO } from '../numbers/layout.js';
 import { numel } from '../numbers/shape.js';
 import type { Conv2d } from './value.js';
 import { allFinite, findFaults, type WeightFaults } from './weight-faults.js';
@@ -26,11 +26,13 @@ export interface Copy {
   readonly oihw?: OIHW;
 }
 
-/** A convolution and the BatchNorm after it as one: kernel as HWIO, and bias. */
+/** A convolution and the BatchNorm after it as one: kernel and bias. */
 export interface Folded {
   readonly type: 'folded';
   readonly part: 'kernel' | 'bias';
   readonly conv: FoldedConv;
+  /** The kernel's; default HWIO, as TensorFlow has it. */
+  readonly layout?: 'OIHW';
 }
 
 export type FoldedConv = Conv2d & Required<Pick<Conv2d, 'batchNorm'>>;
@@ -152,21 +154,30 @@ class Folding {
     private readonly batchNorm: FoldBatchNorm,
   ) {}
 
-  fill(slot: Float32Array, { part, conv }: Folded): void {
+  fill(slot: Float32Array, { part, conv, layout }: Folded): void {
     const { module, batchNorm } = conv;
     const [gamma, beta, mean, variance] = FIELDS.map((field) =>
       this.read(`${batchNorm.module}.${field}`),
     ) as Fields;
     const { scale, offset } = this.batchNorm(gamma, beta, mean, variance, batchNorm.eps);
-    const finite = part === 'bias' ? fillBias(slot, offset) : this.fillKernel(slot, conv, scale);
+    const finite =
+      part === 'bias' ? fillBias(slot, offset) : this.fillKernel(slot, conv, scale, layout);
     if (!finite) this.broken.set(module, conv);
   }
 
   /** Returns whether it is finite. */
-  private fillKernel(slot: Float32Array, conv: FoldedConv, scale: Float64Array): boolean {
+  private fillKernel(
+    slot: Float32Array,
+    conv: FoldedConv,
+    scale: Float64Array,
+    layout: Folded['layout'],
+  ): boolean {
     const { module, batchNorm } = conv;
     const weight = this.read(`${module}.weight`, true);
-    const finite = scaleToHWIO(weight, kernelOIHW(conv), scale, slot);
+    const finite =
+      layout === 'OIHW'
+        ? scaleOIHW(weight, scale, slot)
+        : scaleToHWIO(weight, kernelOIHW(conv), scale, slot);
     this.kernels++;
     if (slot.every(isZero)) {
       this.zeros.set(module, `${weight.every(isZero) ? module : batchNorm.module}.weight`);

@@ -64,6 +64,28 @@ export function scaleToHWIO(
   return sum0 + sum1 + sum2 + sum3 === 0;
 }
 
+/**
+ * Kernels that keep PyTorch's layout, each output channel times a factor.
+ * @returns whether all that was written is finite
+ */
+export function scaleOIHW(
+  source: Float32Array,
+  scale: Float64Array,
+  target: Float32Array,
+): boolean {
+  const filter = source.length / scale.length;
+  let sum = 0;
+  for (let o = 0, i = 0; o < scale.length; o++) {
+    const factor = scale[o] as number;
+    for (const end = i + filter; i < end; i++) {
+      const value = Math.fround((source[i] as number) * factor);
+      target[i] = value;
+      sum += value * 0;
+    }
+  }
+  return sum === 0;
+}
+
 /** Kernels from TensorFlow's layout into PyTorch's. */
 export function toOIHW(source: Float32Array, [out, into, height, width]: OIHW): Float32Array {
   const area = height * width;

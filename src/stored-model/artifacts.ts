@@ -138,7 +138,7 @@ function storeConstant({ name, shape, dtype, values }: Constant): Stored {
   return { data: littleEndianBytes(array), manifest: [{ name, shape: [...shape], dtype }] };
 }
 
-function littleEndianBytes(values: Float32Array | Int32Array): Uint8Array {
+export function littleEndianBytes(values: Float32Array | Int32Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (HOST_IS_LITTLE_ENDIAN) return bytes;
   const swapped = bytes.slice();

@@ -1,10 +1,10 @@
-import type { ModelFormat } from '../targets/formats.js';
+import type { TfjsFormat } from '../targets/formats.js';
 import type { Provenance } from './provenance.js';
 import type { StoredModel } from './stored-model.js';
 
 /** What a model of TensorFlow.js holds. */
 export interface ModelInspection {
-  readonly format: ModelFormat;
+  readonly format: TfjsFormat;
   readonly files: number;
   /** Of all files together. */
   readonly bytes: number;

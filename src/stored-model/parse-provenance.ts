@@ -3,7 +3,7 @@ import type { Container } from '../checkpoint/read-checkpoint.js';
 import { FLOAT_DTYPES } from '../checkpoint/tensor/float-dtypes.js';
 import type { Variant } from '../networks/index.js';
 import { VARIANTS } from '../networks/variants.js';
-import { INPUTS, MODEL_FORMATS } from '../targets/formats.js';
+import { INPUTS, TFJS_FORMATS } from '../targets/formats.js';
 import { isObject } from './model-json.js';
 import type { Provenance, SourceFile, TrainingRecord } from './provenance.js';
 import { QUANTIZATIONS } from './quantization.js';
@@ -95,7 +95,7 @@ const source = object<SourceFile>({
 const provenance = object<Provenance>({
   tool: text,
   network: oneOf(...Object.keys(VARIANTS)),
-  format: oneOf(...MODEL_FORMATS),
+  format: oneOf(...TFJS_FORMATS),
   source: nullable(source),
   stateDict: object<Provenance['stateDict']>({ name: text, prefix: text }),
   ...variantChecks(),

@@ -37,10 +37,11 @@ export interface Provenance extends Variant {
   readonly transformInput: boolean;
   readonly numClasses: number;
   readonly input: {
-    readonly layout: 'NHWC';
-    readonly shape: readonly [null, number, number, 3];
+    /** NCHW for ONNX models that take normalised images. */
+    readonly layout: 'NHWC' | 'NCHW';
+    readonly shape: readonly [null, number, number, 3] | readonly [null, 3, number, number];
     readonly channels: 'RGB';
-    /** Normalised float32, or int32 pixels from 0 to 255 that the model normalises itself. */
+    /** Normalised float32, or pixels from 0 to 255 that the model normalises itself: int32, in ONNX uint8. */
     readonly kind: InputKind;
     /** Pixels in [0, 1], then `(x - mean) / std` a channel. */
     readonly mean: readonly number[];
@@ -133,7 +134,7 @@ export function describeProvenance(input: ProvenanceInput): ConvertedProvenance 
     ...variantOf(NETWORK, match),
     transformInput: input.transformInput,
     numClasses: match.numClasses,
-    input: describeInput(imageSize, input.input),
+    input: describeInput(imageSize, input.input, input.format),
     ...(labels === undefined ? {} : { labels }),
     ...(quantization === undefined ? {} : { quantization }),
     ignoredKeys: input.ignored,
@@ -164,10 +165,15 @@ export function describeTrained(
   };
 }
 
-function describeInput(imageSize: number, kind: InputKind): Provenance['input'] {
+function describeInput(
+  imageSize: number,
+  kind: InputKind,
+  format: ModelFormat = 'layers',
+): Provenance['input'] {
+  const channelsFirst = format === 'onnx' && kind === 'normalized';
   return {
-    layout: 'NHWC',
-    shape: [null, imageSize, imageSize, 3],
+    layout: channelsFirst ? 'NCHW' : 'NHWC',
+    shape: channelsFirst ? [null, 3, imageSize, imageSize] : [null, imageSize, imageSize, 3],
     channels: 'RGB',
     kind,
     mean: IMAGENET_MEAN,

@@ -1,5 +1,5 @@
 import type { io } from '@tensorflow/tfjs-core';
-import type { ModelFormat } from '../targets/formats.js';
+import type { TfjsFormat } from '../targets/formats.js';
 import type { NamedBytes } from './artifacts.js';
 import { isObject, specsOf } from './model-json.js';
 import { parseProvenance } from './parse-provenance.js';
@@ -11,7 +11,7 @@ import type { Provenance } from './provenance.js';
  * are made.
  */
 export class StoredModel {
-  readonly format: ModelFormat;
+  readonly format: TfjsFormat;
   /** The tensors, in the order in which they lie in the weight files. */
   readonly specs: readonly io.WeightsManifestEntry[];
   /** How many bytes the weight files have in all. */
@@ -50,7 +50,7 @@ export class StoredModel {
 }
 
 /** A graph is a list of nodes; Keras has a class name and a configuration. */
-export function formatOf({ modelTopology }: Pick<io.ModelArtifacts, 'modelTopology'>): ModelFormat {
+export function formatOf({ modelTopology }: Pick<io.ModelArtifacts, 'modelTopology'>): TfjsFormat {
   return isObject(modelTopology) && 'node' in modelTopology ? 'graph' : 'layers';
 }
 

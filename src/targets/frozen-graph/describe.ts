@@ -1,10 +1,11 @@
 import { Pth2tfjsError } from '../../base/errors.js';
 import type { StoredTensor } from '../../network/plan.js';
 import type { Graph as NetworkGraph } from '../../network/trace.js';
-import type { Affine, Value } from '../../network/value.js';
+import type { Value } from '../../network/value.js';
 import type { Constant } from '../constant.js';
 import type { KerasLayer, LayerConfig } from '../keras/graph.js';
 import { describeKeras } from '../keras/lower.js';
+import { type Channels, type Normalization, pixelScale } from '../pixels.js';
 
 /**
  * A network as a frozen TensorFlow graph, as `tf.loadGraphModel` reads it: the layers of the layers model,
@@ -19,14 +20,6 @@ export interface GraphDescription {
   readonly tensors: readonly StoredTensor[];
   /** Stored after them. */
   readonly constants: readonly Constant[];
-}
-
-/** How pixels become the network's input: those in [0, 1], less the mean, over the deviation, a channel. */
-export interface Normalization {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  /** What the network does to its input first, which goes into the same multiplication and addition. */
-  readonly affine?: Affine | undefined;
 }
 
 interface Node {
@@ -49,7 +42,7 @@ export function describeFrozen(network: NetworkGraph, pixels?: Normalization): G
   const [channels, ...sides] = network.input.shape;
   const shape = [-1, ...sides, channels ?? 0];
   graph.placeholder('input', type, shape);
-  if (pixels !== undefined) graph.normalize('input', normalization(pixels));
+  if (pixels !== undefined) graph.normalize('input', pixelScale(pixels));
   for (const layer of layers.slice(1)) graph.layer(layer, pixels !== undefined);
   const [logits] = network.outputs as readonly [Value];
   const signature = {
@@ -195,24 +188,4 @@ function shapeOf(shape: readonly number[]): object {
 
 function tensorInfo(name: string, dtype: string, shape: readonly number[]): object {
   return { name: `${name}:0`, dtype, tensorShape: shapeOf(shape) };
-}
-
-interface Channels {
-  readonly scale: number[];
-  readonly offset: number[];
-}
-
-/** From pixels in 0 to 255 straight to the network's input: `x * scale + offset` a channel. */
-function normalization({ mean, std, affine }: Normalization): Channels {
-  const channels = mean.map((middle, c) => {
-    const deviation = std[c] as number;
-    const [scale, offset] = [1 / (255 * deviation), -middle / deviation];
-    if (affine === undefined) return { scale, offset };
-    const [factor, shift] = [affine.scale[c] as number, affine.offset[c] as number];
-    return { scale: scale * factor, offset: offset * factor + shift };
-  });
-  return {
-    scale: channels.map(({ scale }) => scale),
-    offset: channels.map(({ offset }) => offset),
-  };
 }
