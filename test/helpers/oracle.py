@@ -201,11 +201,13 @@ def write(case, index, seed, out):
     for name, parameter in model.named_parameters():
         counts["aux" if name.startswith("aux") else "main"] += parameter.numel()
     precise = model.double()(batch.double())
+    torch.save(precise, out / f"{case.name}.float64.pth")
     single = model.float()(batch.float())
     return {
         "name": case.name,
         "checkpoint": f"{case.name}.pth",
         "golden": f"{case.name}.golden.pth",
+        "float64": f"{case.name}.float64.pth",
         "container": "legacy" if case.legacy else "zip",
         "dtype": str(case.dtype).split(".")[1],
         "imageSize": case.size,

@@ -54,6 +54,22 @@ export async function findSafetensors(purpose: string): Promise<string | undefin
   return undefined;
 }
 
+/**
+ * The Python with the newest PyTorch, if it also has onnx and onnxruntime; without them, a warning says what is
+ * skipped.
+ * @param purpose what cannot be tested without them
+ */
+export async function findOnnx(purpose: string): Promise<string | undefined> {
+  const python = await findNewestPython(purpose);
+  if (python === undefined) return undefined;
+  const { status } = await startPython(python, '-c', 'import onnx, onnxruntime');
+  if (status === 0) return python;
+  console.warn(
+    `SKIPPED: ${purpose}, for want of onnx and onnxruntime; ${python} -m pip install onnx onnxruntime`,
+  );
+  return undefined;
+}
+
 /** The path of a script of the package, such as `golden/capture.py`. */
 export function scriptPath(script: string): string {
   return fileURLToPath(new URL(`../../${script}`, import.meta.url));

@@ -55,9 +55,13 @@ describe('our own commands', () => {
     );
   }
 
-  it('--input pixels goes with graphs only', async () => {
+  it('--input pixels goes with graphs and ONNX only', async () => {
     const args = ['convert', checkpoint, join(folder, 'none'), '--input', 'pixels'];
-    expectFailure(await pth2tfjs(...args), 2, /--input pixels goes with --format graph/);
+    expectFailure(
+      await pth2tfjs(...args),
+      2,
+      /--input pixels goes with --format graph or --format onnx/,
+    );
     await expect(convertCheckpoint(BUNDLED, { input: 'pixels' })).rejects.toMatchObject({
       code: 'usage',
     });
