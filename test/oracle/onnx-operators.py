@@ -19,7 +19,7 @@ class Odd(nn.Module):
         self.bn = nn.BatchNorm2d(4)
         self.depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False)
         self.bn2 = nn.BatchNorm2d(4)
-        self.fc1 = nn.Linear(8 * 4 * 4, 7, bias=False)
+        self.fc1 = nn.Linear(8 * 5 * 5, 7, bias=False)
         self.fc2 = nn.Linear(7, 5)
 
     def forward(self, x):
@@ -36,8 +36,8 @@ for module in model.modules():
     if isinstance(module, nn.BatchNorm2d):
         for tensor, low in ((module.weight, 0.5), (module.bias, -1), (module.running_mean, -1), (module.running_var, 0.5)):
             nn.init.uniform_(tensor, low, low + 1)
-# Each side gives one window more with ceil_mode: 13 is halved to 7, and pooled to 4.
-images = torch.randn(3, 3, 13, 13)
+# With ceil_mode a window more: 15 is halved to 8, and pooled to 5, where 4 windows fit.
+images = torch.randn(3, 3, 15, 15)
 state_dict = {key: tensor.clone() for key, tensor in model.state_dict().items()}
 with torch.no_grad():
     logits = model.double()(images.double())
