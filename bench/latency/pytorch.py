@@ -18,7 +18,8 @@ from torchvision.models import googlenet
 
 def load(checkpoint):
     model = googlenet(weights=None, transform_input=False, init_weights=False)
-    model.load_state_dict(torch.load(gzip.open(checkpoint)))
+    file = gzip.open(checkpoint) if checkpoint.endswith(".gz") else checkpoint
+    model.load_state_dict(torch.load(file))
     return model.eval()
 
 
