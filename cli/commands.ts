@@ -12,7 +12,7 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'convert',
     {
       command: 'convert <checkpoint> <out>',
-      describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model or to safetensors',
+      describe: 'Convert a GoogLeNet checkpoint to a TensorFlow.js model, ONNX or safetensors',
       needs: '<checkpoint> and <out>',
       load: async () => (await import('./commands/convert.js')).convertCommand,
     },

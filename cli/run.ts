@@ -67,7 +67,7 @@ export async function run(): Promise<void> {
       .scriptName('pth2tfjs')
       .detectLocale(false)
       .usage(
-        '$0 <command>\n\nTurns torchvision GoogLeNet checkpoints into TensorFlow.js models, and proves that they agree.',
+        '$0 <command>\n\nConverts torchvision GoogLeNet checkpoints to TensorFlow.js, ONNX or safetensors, and verifies the result against PyTorch.',
       )
       .command((await listCommands()) as never)
       .demandCommand(1, `a command is missing: ${NAMES}`)

@@ -73,7 +73,7 @@ export function convertOptions(argv: Argv): Argv<ConvertArguments> {
     .option('quantize', {
       choices: QUANTIZATIONS,
       requiresArg: true,
-      describe: 'Store the kernels in fewer bits; ONNX takes float16 alone',
+      describe: 'Store the kernels in fewer bits; ONNX takes only float16',
     })
     .option('trainable', {
       type: 'boolean',
