@@ -5,18 +5,18 @@ import type { BrowserCommand } from 'vitest/node';
 import { BROWSER_BACKENDS, CHROMIUM, launchOptions } from './test/helpers/chromium.js';
 import LongestFirst from './test/helpers/longest-first.js';
 
-/** The app API: the same tests in Node and, on each backend, in Chromium, but for those that say where they run. */
+/** The app API: the same tests in Node and, on each backend, in Chromium, except those that say where they run. */
 const APP = 'test/app/*.test.ts';
 const IN_NODE = 'test/**/*-node.test.ts';
 const IN_BROWSERS = 'test/**/*-browser.test.ts';
 
-// Full-size networks and child processes: slow on a busy machine, never endless.
+// Full-size networks and child processes: slow on a busy machine, but they always end.
 const timeouts = { testTimeout: 120_000, hookTimeout: 300_000 };
 
-// Vitest would leave one processor to itself, which has nothing to do meanwhile.
+// Vitest would keep one processor for itself, although it has nothing to do meanwhile.
 const maxWorkers = availableParallelism();
 
-/** Gives a file or a folder of this machine to a page's `<input type="file">`. */
+/** Passes a file or a folder on this machine to a page's `<input type="file">`. */
 const pick: BrowserCommand<[selector: string, path: string]> = ({ iframe }, selector, path) =>
   iframe.locator(selector).setInputFiles(path);
 
@@ -50,7 +50,7 @@ const browsers: TestProjectInlineConfiguration = {
         name: `chromium-${backend}`,
         provider: playwright({ launchOptions: launchOptions(backend) }),
         provide: { backend },
-        // wasm beside Node; then both GPUs in software beside each other, since each works in one process.
+        // wasm runs next to Node, then the two software GPUs next to each other, since each uses one process.
         sequence: { groupOrder: backend === 'wasm' ? 0 : 1 },
       })),
     },

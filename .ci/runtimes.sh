@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: .ci/runtimes.sh DIR
 #
-# Makes DIR/bin/{node22,node24,node26,bun,deno}, other programs than Node 20 that run JavaScript, from the npm
-# packages that bring their binaries. Linux on x64. What is already there is kept.
+# Makes DIR/bin/{node22,node24,node26,bun,deno}, JavaScript runtimes other than Node 20, from the npm packages
+# that contain their binaries. Linux x64 only. Keeps what is already there.
 set -euo pipefail
 
 if [ $# != 1 ]; then

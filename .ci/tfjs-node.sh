@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Usage: .ci/tfjs-node.sh DIR
 #
-# Makes DIR/node_modules/@tensorflow/tfjs-node and tfjs-node-gpu, ready to be imported, where npm and
-# PyPI are all that can be reached: their own install scripts download from elsewhere. The native
-# part is compiled from the sources in the packages, against the TensorFlow library in a wheel for
-# Python, since its C interface has not changed in what they call. Both get the library for the
-# processor, so tfjs-node-gpu will find no CUDA device: this is for its refusal.
+# Makes DIR/node_modules/@tensorflow/tfjs-node and tfjs-node-gpu, ready to import, on machines that can
+# reach only npm and PyPI: their own install scripts download from elsewhere. The native part is compiled
+# from the sources in the packages, against the TensorFlow library in a Python wheel, since the part of its
+# C interface that they call has not changed. Both get the CPU library, so tfjs-node-gpu finds no CUDA
+# device: it is here to test that it refuses.
 #
-# Linux on x64, with g++, npm and a Python 3 that has pip. What is already there is kept.
+# Linux x64 only, with g++, npm and a Python 3 that has pip. Keeps what is already there.
 set -euo pipefail
 
 readonly TFJS=4.22.0 HEADERS=1.9.0 TENSORFLOW=2.13.1

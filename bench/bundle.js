@@ -1,9 +1,9 @@
 // Bundles an app that classifies a photo, minified: with pth2tfjs, with @tensorflow-models/mobilenet and
-// with transformers.js, and prints the bytes of JavaScript and of WebAssembly, plain and gzipped. The
-// bundle of pth2tfjs also runs in Chromium, if that is there: its classes must be torchvision's, and
+// with transformers.js, and prints the bytes of JavaScript and of WebAssembly, plain and gzipped. If
+// Chromium is installed, the bundle of pth2tfjs also runs in it: its classes must be torchvision's, and
 // the server counts what the page fetches.
 //
-//   npm ci --prefix bench     # the other two, 600 MB with what they bring along
+//   npm ci --prefix bench     # the other two, 600 MB with their dependencies
 //   npm run bench:bundle
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
 
-/** Where the tests, too, look for PyTorch first. */
+/** The tests also look here first for PyTorch. */
 export const PYTHON = process.env.PTH2TFJS_PYTHON ?? '/usr/bin/python3';
 
 export function canImport(module) {
@@ -12,7 +12,7 @@ export function median(values) {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** What the numbers were measured on; a load near or above the cores means that they are disturbed. */
+/** What the numbers were measured on; a load near or above the number of cores means that they are distorted. */
 export function machine() {
   const load = loadavg()[0].toFixed(1);
   return `${cpus().length} cores of ${cpus()[0]?.model}, load ${load}, Node ${process.version}`;

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /**
- * Starts a contender in a process of its own. It says what it is, then answers each line on stdin with
+ * Starts a contender in its own process. It says what it is, then answers each line on stdin with
  * one on stdout, all in JSON.
  * @returns what it said, `ask` and `stop`
- * @throws Error when it ends before it has answered
+ * @throws Error if it exits before it has answered
  */
 export async function startContender(name, command, args) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -1,7 +1,7 @@
-// Times `pth2tfjs convert` of the full-size checkpoint as a whole process, in one run with its
-// peer, `torch.load` of the same file, and with the floor, a process that only reads the file and
-// writes as many bytes. The commands take turns, so that all meet the same machine. Then the memory that the
-// same checkpoint takes in half precision, where the model is as large as its file.
+// Times `pth2tfjs convert` of the full-size checkpoint as a whole process, in one run with its peer,
+// `torch.load` of the same file, and with the floor, a process that only reads the file and writes as
+// many bytes. The commands take turns, so that all run under the same conditions. Then measures the memory
+// that the same checkpoint takes in half precision, where the model is as large as its file.
 //
 //   npm run bench [-- ROUNDS]
 

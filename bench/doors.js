@@ -1,6 +1,6 @@
-// Bundles each entry point of the package for browsers, whole and minified, without TensorFlow.js, which is
-// the app's own, and prints the gzipped bytes: what is loaded at once, and all with what is loaded when it
-// is first needed. An app that imports one name gets less.
+// Bundles each entry point of the package for browsers, whole and minified, without TensorFlow.js, which the
+// app provides, and prints the gzipped bytes: what is loaded at once, and the total including what is loaded
+// when it is first needed. An app that imports a single name gets less.
 //
 //   npm run bench:doors
 

@@ -1,12 +1,12 @@
-// Times the bundled network, one image and 32, from pixels in memory to logits in memory: converted, as
-// layers model, as graph model and without folded BatchNorm, beside ONNX Runtime and PyTorch with the
-// same weights. Each runs in a process of its own, whose peak memory it tells; they take turns, so that
-// all meet the same machine; and none is timed before its logits agree with PyTorch's golden ones.
+// Times the bundled network on one image and on 32, from pixels in memory to logits in memory: converted, as
+// a layers model, as a graph model and without folded BatchNorm, next to ONNX Runtime and PyTorch with the
+// same weights. Each runs in its own process and reports that process's peak memory; they take turns, so that
+// all run under the same conditions; and none is timed before its logits agree with PyTorch's golden ones.
 //
 //   npm ci --prefix bench     # ONNX Runtime, 300 MB
 //   npm run bench:latency [-- BACKEND [ROUNDS]]
 //
-// With a backend on a GPU, PyTorch runs on its GPU, too, if it sees one.
+// With a backend that uses a GPU, PyTorch also runs on the GPU, if it finds one.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Times `pth2tfjs convert` to ONNX as a whole process, in turns with one in which PyTorch loads the same
-// checkpoint and exports it.
+// Times `pth2tfjs convert` to ONNX as a whole process, alternating with a process in which PyTorch loads the
+// same checkpoint and exports it.
 //
 //   npm run bench:onnx [-- ROUNDS]
 

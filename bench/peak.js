@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * This process's peak resident memory in bytes. On Linux from /proc: `resourceUsage` there counts also
- * what the parent held when it started this process.
+ * This process's peak resident memory in bytes. On Linux it comes from /proc, because `resourceUsage` there
+ * also counts what the parent held when it started this process.
  */
 export function peakMemory() {
   if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1024;

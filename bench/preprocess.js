@@ -1,5 +1,5 @@
-// Times the way from a photo's pixels to the model's input beside torchvision's with Pillow, taking turns;
-// both must give the same bytes.
+// Times preprocessing, from a photo's pixels to the model's input, next to torchvision's with Pillow. The two
+// take turns and must give the same bytes.
 //
 //   npm run bench:preprocess [-- ROUNDS]
 

@@ -1,4 +1,4 @@
-"""torchvision's preprocessing of Pillow images, as a contender of preprocess.js: preprocess.py PIXELS"""
+"""torchvision's preprocessing of Pillow images, as a contender for preprocess.js: preprocess.py PIXELS"""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-// Preloaded into a measured process: leaves its peak resident memory, in bytes, in a file.
+// Preloaded into a measured process: writes its peak resident memory, in bytes, to a file.
 import { writeFileSync } from 'node:fs';
 import { peakMemory } from './peak.js';
 
