@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import manifest from '../../package.json' with { type: 'json' };
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -34,6 +35,9 @@ export function installPackage(folder: string): void {
   });
 }
 
+/** What examples need beside the package and what it brings along. */
+const EXAMPLES_OWN = ['mnist'];
+
 /**
  * Makes a user's project of a folder: an example, and the packed package installed, with the packages
  * that it needs, which are those of this repository.
@@ -45,15 +49,10 @@ export function installExample(folder: string, example: string): void {
   mkdirSync(join(modules, 'pth2tfjs'), { recursive: true });
   const strip = ['--strip-components=1', '-C', join(modules, 'pth2tfjs')];
   execFileSync('tar', ['-xzf', join(folder, filename), ...strip]);
-  for (const name of [
-    '@tensorflow',
-    'jszip',
-    'mnist',
-    'pickleparser',
-    'sharp',
-    'tinyglobby',
-    'yargs',
-  ]) {
+  const { dependencies, optionalDependencies } = manifest;
+  const wanted = [...Object.keys({ ...dependencies, ...optionalDependencies }), ...EXAMPLES_OWN];
+  // A scope is linked whole: the examples choose among TensorFlow.js's backends.
+  for (const name of new Set(wanted.map((each) => each.replace(/\/.*/, '')))) {
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
   }
 }
