@@ -17,3 +17,19 @@ export function machine() {
   const load = loadavg()[0].toFixed(1);
   return `${cpus().length} cores of ${cpus()[0]?.model}, load ${load}, Node ${process.version}`;
 }
+
+/**
+ * Measures contenders in turns, so that all run under the same conditions: once uncounted, then `rounds` times.
+ * @param contenders by name
+ * @returns by name, what `measure` gave in each round
+ */
+export function inTurns(contenders, rounds, measure) {
+  const results = new Map(Object.keys(contenders).map((name) => [name, []]));
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, contender] of Object.entries(contenders)) {
+      const result = measure(contender);
+      if (round >= 0) results.get(name).push(result);
+    }
+  }
+  return results;
+}

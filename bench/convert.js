@@ -18,7 +18,7 @@ import {
   toFloat32,
 } from '../dist/src/checkpoint/index.js';
 import { fromFloat32 } from '../dist/src/checkpoint/tensor/from-float32.js';
-import { canImport, machine, median, PYTHON } from './common.js';
+import { canImport, inTurns, machine, median, PYTHON } from './common.js';
 
 const rounds = Number(process.argv[2] ?? 9);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -88,14 +88,7 @@ try {
     out,
     '--quiet',
   ]);
-  const commands = Object.entries(contenders(folderBytes(out)));
-  const results = new Map(commands.map(([name]) => [name, []]));
-  for (let round = -1; round < rounds; round++) {
-    for (const [name, command] of commands) {
-      const result = measure(command);
-      if (round >= 0) results.get(name).push(result);
-    }
-  }
+  const results = inTurns(contenders(folderBytes(out)), rounds, measure);
   const size = statSync(checkpoint).size;
   const base = results.get('pth2tfjs convert');
   console.log(`${machine()}, ${rounds} rounds, medians`);

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { machine, median, PYTHON } from './common.js';
+import { inTurns, machine, median, PYTHON } from './common.js';
 
 const rounds = Number(process.argv[2] ?? 5);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,17 +38,11 @@ function measure([command, args]) {
 
 try {
   writeFileSync(checkpoint, gunzipSync(readFileSync(join(root, 'golden/googlenet.pth.gz'))));
-  const results = Object.values(CONTENDERS).map((contender) => [contender, []]);
-  for (let round = -1; round < rounds; round++) {
-    for (const [contender, runs] of results) {
-      const seconds = measure(contender);
-      if (round >= 0) runs.push(seconds);
-    }
-  }
-  const [ours, theirs] = results.map(([, runs]) => runs);
+  const results = inTurns(CONTENDERS, rounds, measure);
+  const [ours, theirs] = results.values();
   console.log(`${machine()}, ${rounds} rounds, medians`);
-  for (const [i, name] of Object.keys(CONTENDERS).entries()) {
-    console.log(`${name.padEnd(18)} ${median(results[i][1]).toFixed(2)} s`);
+  for (const [name, runs] of results) {
+    console.log(`${name.padEnd(18)} ${median(runs).toFixed(2)} s`);
   }
   const ratio = median(theirs.map((seconds, i) => seconds / ours[i]));
   console.log(`the export takes ${ratio.toFixed(1)} x as long as ours`);

@@ -6,6 +6,7 @@ import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/stored-model/model-jso
 import { besideURL, localNames, readURL } from '../src/stored-model/shard-paths.js';
 import type { StoredModel } from '../src/stored-model/stored-model.js';
 import { type ShardReader, withShards } from '../src/stored-model/with-shards.js';
+import { ONNX_FILE } from '../src/targets/formats.js';
 import { parseUrl } from './download.js';
 import { inFile, readInput, usageError } from './input.js';
 import { isWebURL, type Source, toPath } from './source.js';
@@ -94,6 +95,12 @@ async function explain(directory: string, cause: unknown): Promise<unknown> {
     return fault(
       `${directory} is an unzipped checkpoint`,
       'pass the .pth file, or pack the folder again with zip -0 -r',
+    );
+  }
+  if (existsSync(join(directory, ONNX_FILE))) {
+    return fault(
+      `${directory} holds an ONNX model, which is not run here yet`,
+      'pass the checkpoint that it was made from, or a folder with a model.json',
     );
   }
   return fault(`${directory} holds no ${MODEL_JSON}`, hint);

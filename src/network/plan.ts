@@ -31,11 +31,35 @@ export interface Folded {
   readonly type: 'folded';
   readonly part: 'kernel' | 'bias';
   readonly conv: FoldedConv;
-  /** The kernel's; default HWIO, as TensorFlow has it. */
-  readonly layout?: 'OIHW';
+  /** As in {@link Copy}. */
+  readonly oihw?: OIHW;
 }
 
 export type FoldedConv = Conv2d & Required<Pick<Conv2d, 'batchNorm'>>;
+
+/**
+ * Where a convolution's kernel and bias come from; BatchNorm is folded in where the graph did so. No bias where there
+ * is none.
+ * @param oihw of a kernel that TensorFlow is to have as HWIO
+ */
+export function convRecipes(
+  op: Conv2d,
+  oihw?: OIHW,
+): { readonly kernel: Recipe; readonly bias?: Recipe } {
+  const { module, bias, batchNorm } = op;
+  const permuted = oihw === undefined ? {} : { oihw };
+  if (batchNorm !== undefined) {
+    const conv: FoldedConv = { ...op, batchNorm };
+    const folded = { type: 'folded', conv } as const;
+    return {
+      kernel: { ...folded, part: 'kernel', ...permuted },
+      bias: { ...folded, part: 'bias' },
+    };
+  }
+  const copy = (field: string) => ({ type: 'copy', key: `${module}.${field}` }) as const;
+  const kernel = { ...copy('weight'), ...permuted };
+  return bias ? { kernel, bias: copy('bias') } : { kernel };
+}
 
 /** What no state dict holds. */
 export interface Constant {
@@ -154,14 +178,14 @@ class Folding {
     private readonly batchNorm: FoldBatchNorm,
   ) {}
 
-  fill(slot: Float32Array, { part, conv, layout }: Folded): void {
+  fill(slot: Float32Array, { part, conv, oihw }: Folded): void {
     const { module, batchNorm } = conv;
     const [gamma, beta, mean, variance] = FIELDS.map((field) =>
       this.read(`${batchNorm.module}.${field}`),
     ) as Fields;
     const { scale, offset } = this.batchNorm(gamma, beta, mean, variance, batchNorm.eps);
     const finite =
-      part === 'bias' ? fillBias(slot, offset) : this.fillKernel(slot, conv, scale, layout);
+      part === 'bias' ? fillBias(slot, offset) : this.fillKernel(slot, conv, scale, oihw);
     if (!finite) this.broken.set(module, conv);
   }
 
@@ -170,14 +194,12 @@ class Folding {
     slot: Float32Array,
     conv: FoldedConv,
     scale: Float64Array,
-    layout: Folded['layout'],
+    oihw: OIHW | undefined,
   ): boolean {
     const { module, batchNorm } = conv;
     const weight = this.read(`${module}.weight`, true);
     const finite =
-      layout === 'OIHW'
-        ? scaleOIHW(weight, scale, slot)
-        : scaleToHWIO(weight, kernelOIHW(conv), scale, slot);
+      oihw === undefined ? scaleOIHW(weight, scale, slot) : scaleToHWIO(weight, oihw, scale, slot);
     this.kernels++;
     if (slot.every(isZero)) {
       this.zeros.set(module, `${weight.every(isZero) ? module : batchNorm.module}.weight`);
@@ -214,10 +236,6 @@ const isZero = (value: number) => value === 0;
 function fillBias(slot: Float32Array, offset: Float64Array): boolean {
   slot.set(offset);
   return allFinite(slot);
-}
-
-function kernelOIHW({ inChannels, outChannels, groups, kernel: [height, width] }: Conv2d): OIHW {
-  return [outChannels, inChannels / groups, height, width];
 }
 
 function joinFaults(copied: WeightFaults, folding: Folding): WeightFaults {

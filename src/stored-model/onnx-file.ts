@@ -1,14 +1,12 @@
 import { VERSION } from '../base/version.js';
 import { numel } from '../numbers/shape.js';
+import { ONNX_FILE } from '../targets/formats.js';
 import { encodeModel, type OnnxTensor } from '../targets/onnx/encode.js';
 import type { OnnxGraph, OnnxNode } from '../targets/onnx/graph.js';
 import { littleEndianBytes, type NamedBytes } from './artifacts.js';
 import type { Provenance } from './provenance.js';
 import type { Quantization } from './quantization.js';
 import { quantize } from './quantize.js';
-
-/** What the file is called where a folder is written. */
-export const ONNX_FILE = 'model.onnx';
 
 export interface OnnxFileInput {
   readonly graph: OnnxGraph;

@@ -9,6 +9,7 @@ import { GOLDEN, temporaryFolder } from '../helpers/cli.js';
 import { findOnnx, findPython, runPython } from '../helpers/python.js';
 import { drawSeed } from '../helpers/seed.js';
 import { SLOW, slowUnless } from '../helpers/tiers.js';
+import { draw, optionsOf, TRIED } from './drawn.js';
 
 /**
  * On networks whose rounding stays small: PyTorch's own float32 lies up to 4e-6 of an image's norm from its
@@ -17,9 +18,6 @@ import { SLOW, slowUnless } from '../helpers/tiers.js';
 const WELL_CONDITIONED = 1e-5;
 /** On the bundled network, where float32 itself errs by up to 1.5e-5, and onnxruntime on PyTorch's own export by 2e-5. */
 const BUNDLED = 3e-5;
-
-/** Seeds that were tried out; see oracle.test.ts. */
-const TRIED = [1, 2, 3, 655_469_971, 892_143_252, 1_634_299_019];
 
 interface Job {
   readonly model: string;
@@ -56,6 +54,15 @@ async function check(job: Job): Promise<Checked> {
   await writeFile(jobs, JSON.stringify([job]));
   const [result] = JSON.parse(await runPython(onnx as string, 'test/oracle/onnx-check.py', jobs));
   return result;
+}
+
+type Run = Job & Required<Pick<Job, 'input' | 'reference'>>;
+
+/** The greatest distance of an image's logits from the reference. */
+async function worstError(job: Run): Promise<number> {
+  const { errors = [] } = await check(job);
+  expect(errors.length).toBeGreaterThan(0);
+  return Math.max(...errors);
 }
 
 async function write(checkpoint: Uint8Array, name: string, options: ConvertOptions) {
@@ -120,9 +127,8 @@ describe.skipIf(onnx === undefined)('the bundled network as ONNX', () => {
     ['an image of 64x64', { ...plain, imageSize: 64 }, '64.layers.'],
   ])('gives PyTorch’s logits with %s', SLOW, async (name, options, file) => {
     const model = await write(checkpoint, `${name}.onnx`, options);
-    const { errors = [] } = await check({ model, input: golden(file), reference: golden(file) });
-    expect(errors.length).toBeGreaterThan(0);
-    expect(Math.max(...errors)).toBeLessThanOrEqual(BUNDLED);
+    const files = { input: golden(file), reference: golden(file) };
+    expect(await worstError({ model, ...files })).toBeLessThanOrEqual(BUNDLED);
   });
 
   it.each([
@@ -131,9 +137,9 @@ describe.skipIf(onnx === undefined)('the bundled network as ONNX', () => {
   ])('takes pixels as well, %s transform_input', SLOW, async (name, options, file) => {
     const model = await write(checkpoint, `pixels ${name}.onnx`, { ...options, input: 'pixels' });
     const files = { input: golden(file), reference: golden(file) };
-    const { errors = [], inputs } = await check({ model, pixels: true, ...files });
+    const { inputs } = await check({ model });
     expect(inputs).toEqual([['input', 2, ['N', 224, 224, 3]]]);
-    expect(Math.max(...errors)).toBeLessThanOrEqual(BUNDLED);
+    expect(await worstError({ model, pixels: true, ...files })).toBeLessThanOrEqual(BUNDLED);
   });
 
   it('stores weights as float16 as numpy rounds them, and computes in float32', SLOW, async () => {
@@ -156,16 +162,6 @@ describe.skipIf(onnx === undefined)('the bundled network as ONNX', () => {
   });
 });
 
-interface Case {
-  readonly checkpoint: string;
-  readonly golden: string;
-  readonly float64: string;
-  readonly imageSize: number;
-  readonly transformInput: boolean;
-  readonly path: string;
-  readonly candidates: readonly string[];
-}
-
 const CASES = [
   'as-published',
   'paper-kernels',
@@ -184,17 +180,14 @@ describe.skipIf(onnx === undefined || python === undefined)('a random network as
       `gives the logits of PyTorch in float64: ${name}`,
       slowUnless(name === 'smallest'),
       async () => {
-        const where = ['--seed', String(seed), '--out', folder];
-        await runPython(python as string, 'test/helpers/oracle.py', name, ...where);
-        const drawn: Case = JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8'));
-        const { imageSize, transformInput, candidates } = drawn;
-        const key = candidates.length > 0 ? drawn.path : undefined;
+        const drawn = await draw(python as string, name, seed, folder);
         const bytes = await readFile(join(folder, drawn.checkpoint));
-        const model = await write(bytes, `${name}.onnx`, { imageSize, transformInput, key });
+        const model = await write(bytes, `${name}.onnx`, optionsOf(drawn));
         const [input, reference] = [drawn.golden, drawn.float64].map((each) => join(folder, each));
-        const { errors = [] } = await check({ model, input, reference } as Job);
-        expect(errors.length).toBeGreaterThan(0);
-        expect(Math.max(...errors), `seed ${seed}`).toBeLessThanOrEqual(WELL_CONDITIONED);
+        expect(
+          await worstError({ model, input, reference } as Run),
+          `seed ${seed}`,
+        ).toBeLessThanOrEqual(WELL_CONDITIONED);
       },
     );
   }

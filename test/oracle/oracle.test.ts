@@ -19,6 +19,7 @@ import { GOLDEN, temporaryFolder } from '../helpers/cli.js';
 import { findPython, runPython } from '../helpers/python.js';
 import { drawSeed } from '../helpers/seed.js';
 import { SLOW, slowUnless } from '../helpers/tiers.js';
+import { type Case, draw, ORACLE, optionsOf, TRIED } from './drawn.js';
 
 /**
  * The bound on ‖Δ‖/‖ref‖, of a case and of each image. The networks are built so that rounding stays
@@ -27,9 +28,6 @@ import { SLOW, slowUnless } from '../helpers/tiers.js';
  * processors; the faults that the controls below put in give 3e-4 and more.
  */
 const BOUND = 2e-5;
-
-/** Seeds that were tried out: of others, one in some ten thousand may exceed the bound, as a log-normal fit has it. */
-const TRIED = [1, 2, 3, 655_469_971, 892_143_252, 1_634_299_019];
 
 /** The cases of oracle.py; the tests need their names before it runs. */
 const NAMES = [
@@ -50,30 +48,6 @@ const NAMES = [
 /** Those of the quick tier. */
 const QUICK: readonly string[] = ['as-published', 'smallest', 'half'];
 
-/** A case as oracle.py records it. */
-interface Case {
-  readonly name: string;
-  readonly checkpoint: string;
-  readonly golden: string;
-  readonly container: 'zip' | 'legacy';
-  readonly imageSize: number;
-  readonly numClasses: number;
-  readonly branch3Kernel: 3 | 5;
-  readonly transformInput: boolean;
-  readonly path: string;
-  readonly prefix: string;
-  /** Paths of the state dicts that fit, where a reader cannot know which one is meant. */
-  readonly candidates: readonly string[];
-  readonly ignored: readonly string[];
-  readonly faults: readonly { readonly fault: string; readonly checkpoint: string }[];
-  readonly parameters: { readonly main: number; readonly aux: number };
-  /** What `print(model)` shows. */
-  readonly print: string;
-  /** Relative distance of PyTorch's float32 logits from its float64 logits. */
-  readonly floor: number;
-}
-
-const ORACLE = 'test/helpers/oracle.py';
 const python = await findPython('parity with a live PyTorch');
 const describeWithPython = python === undefined ? describe.skip : describe;
 const folder = temporaryFolder();
@@ -157,14 +131,9 @@ describeWithPython('a random network by torchvision', () => {
 
   /** Drawn when the first test wants it. */
   function caseOf(name: string): Promise<Case> {
-    const drawn = cases.get(name) ?? draw(name);
+    const drawn = cases.get(name) ?? draw(python as string, name, seed, folder);
     cases.set(name, drawn);
     return drawn;
-  }
-
-  async function draw(name: string): Promise<Case> {
-    await runPython(python as string, ORACLE, name, '--seed', String(seed), '--out', folder);
-    return JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8'));
   }
 });
 
@@ -193,12 +162,8 @@ async function goldenOf({ golden }: Case): Promise<Golden> {
   return readGolden(await load(golden));
 }
 
-async function convert(
-  { checkpoint, candidates, path, transformInput, imageSize }: Case,
-  changes: ConvertOptions = {},
-) {
-  const key = candidates.length > 0 ? path : undefined;
-  return convertCheckpoint(await load(checkpoint), { key, transformInput, imageSize, ...changes });
+async function convert(drawn: Case, changes: ConvertOptions = {}) {
+  return convertCheckpoint(await load(drawn.checkpoint), { ...optionsOf(drawn), ...changes });
 }
 
 async function compareWith(files: readonly NamedBytes[], golden: Golden): Promise<Comparison> {

@@ -185,13 +185,15 @@ describe.skipIf(!registry)('the packed package, installed into an empty project'
     }
     const bundled: typeof api = await import(join(project, 'bundle', output[0].fileName));
     const bytes = readFileSync(join(GOLDEN, 'googlenet.pth.gz'));
-    const [ours, theirs] = [
-      await api.convertCheckpoint(bytes),
-      await bundled.convertCheckpoint(bytes),
-    ];
-    expect(theirs.files.map(({ bytes }) => sha256(bytes))).toEqual(
-      ours.files.map(({ bytes }) => sha256(bytes)),
-    );
+    for (const format of api.MODEL_FORMATS) {
+      const [ours, theirs] = [
+        await api.convertCheckpoint(bytes, { format }),
+        await bundled.convertCheckpoint(bytes, { format }),
+      ];
+      expect(theirs.files.map(({ bytes }) => sha256(bytes))).toEqual(
+        ours.files.map(({ bytes }) => sha256(bytes)),
+      );
+    }
   });
 
   test('spares apps that start from a model.json what reads checkpoints', async () => {

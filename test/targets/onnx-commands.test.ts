@@ -30,6 +30,9 @@ describe('convert to ONNX', () => {
   it('writes a folder where it is asked for by --format', SLOW, async () => {
     expect((await convert('folder', '--format', 'onnx')).status).toBe(0);
     expect(readdirSync(at('folder'))).toEqual(['model.onnx']);
+    const golden = join(GOLDEN, 'googlenet.golden.pth.gz');
+    const message = /folder holds an ONNX model, which is not run here yet; pass the checkpoint/;
+    expectFailure(await pth2tfjs('verify', at('folder'), '--golden', golden), 2, message);
   });
 
   it('replaces a file only with --force', SLOW, async () => {
@@ -41,6 +44,7 @@ describe('convert to ONNX', () => {
   it.each([
     [['--quantize', 'uint8'], /--quantize uint8 goes with TensorFlow\.js's formats/],
     [['--trainable'], /--trainable goes with --format layers/],
+    [['--format', 'layers'], /refused\.onnx ends in \.onnx, and --format is layers; drop --format/],
     [
       ['--golden', join(GOLDEN, 'googlenet.golden.pth.gz')],
       /--golden goes with layers, graph and safetensors/,

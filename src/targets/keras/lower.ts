@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../../base/errors.js';
 import { fold, prune } from '../../network/fold.js';
-import type { Copy, FoldedConv, Recipe, StoredTensor } from '../../network/plan.js';
+import { type Copy, convRecipes, type Recipe, type StoredTensor } from '../../network/plan.js';
 import { isGlobalPool, outputShape } from '../../network/shapes.js';
 import type { Graph } from '../../network/trace.js';
 import type {
@@ -202,19 +202,12 @@ class Lowering<T> {
   }
 
   private storeConv(name: string, op: Conv2d): void {
-    const { module, inChannels, outChannels, kernel, bias, batchNorm } = op;
-    if (batchNorm !== undefined && bias)
+    const { inChannels, outChannels, kernel: sides } = op;
+    if (op.batchNorm !== undefined && op.bias)
       throw noLayer(name, 'a convolution with bias before BatchNorm');
-    const shape = [...kernel, inChannels, outChannels];
-    const oihw: OIHW = [outChannels, inChannels, ...kernel];
-    const folded = batchNorm && ({ ...op, batchNorm } satisfies FoldedConv);
-    const recipe = (part: 'kernel' | 'bias', copy: Copy): Recipe =>
-      folded === undefined ? copy : { type: 'folded', part, conv: folded };
-    const kernelCopy: Copy = { type: 'copy', key: `${module}.weight`, oihw };
-    this.store(`${name}/kernel`, shape, recipe('kernel', kernelCopy));
-    if (!bias && folded === undefined) return;
-    const biasCopy: Copy = { type: 'copy', key: `${module}.bias` };
-    this.store(`${name}/bias`, [outChannels], recipe('bias', biasCopy));
+    const { kernel, bias } = convRecipes(op, [outChannels, inChannels, ...sides]);
+    this.store(`${name}/kernel`, [...sides, inChannels, outChannels], kernel);
+    if (bias !== undefined) this.store(`${name}/bias`, [outChannels], bias);
   }
 
   private pad(name: string, [vertical, horizontal]: Pair, from: Lowered<T>): Lowered<T> {

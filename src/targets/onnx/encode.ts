@@ -8,8 +8,8 @@ import type { Attribute, ElementType, OnnxGraph, OnnxNode, OnnxValue } from './g
  */
 
 /**
- * The operators' version: the first with all that GoogLeNet's relatives need, and read by every runtime since
- * 2022 (onnxruntime 1.12, onnxruntime-web, OpenVINO, TensorRT 8.5); newer ones bring nothing that is used here.
+ * The operators' version. Newer ones bring nothing that is used here and shut older runtimes out: onnxruntime 1.15, of
+ * 2023, takes these files, and so does 1.32.
  */
 export const OPSET = 17;
 /** The version of the format itself that came with it. */

@@ -1,5 +1,5 @@
 import { Pth2tfjsError } from '../../base/errors.js';
-import type { Copy, FoldedConv, Recipe, StoredTensor } from '../../network/plan.js';
+import { convRecipes, type Recipe, type StoredTensor } from '../../network/plan.js';
 import { isGlobalPool } from '../../network/shapes.js';
 import type { Graph } from '../../network/trace.js';
 import type {
@@ -155,18 +155,15 @@ class Lowering {
   }
 
   private storeConv(path: string, op: Conv2d): readonly string[] {
-    const { module, inChannels, outChannels, groups, kernel, bias, batchNorm } = op;
-    if (batchNorm !== undefined && bias)
+    const { module, inChannels, outChannels, groups, kernel: sides } = op;
+    if (op.batchNorm !== undefined && op.bias)
       throw noNode(path, 'a convolution with bias before BatchNorm');
-    const folded = batchNorm && ({ ...op, batchNorm } satisfies FoldedConv);
-    const recipe = (part: 'kernel' | 'bias', copy: Copy): Recipe =>
-      folded === undefined ? copy : { type: 'folded', part, conv: folded, layout: 'OIHW' };
-    const [weight, offset] = [`${module}.weight`, `${module}.bias`];
-    const shape = [outChannels, inChannels / groups, ...kernel];
-    this.store(weight, shape, recipe('kernel', { type: 'copy', key: weight }));
-    if (!bias && folded === undefined) return [weight];
-    this.store(offset, [outChannels], recipe('bias', { type: 'copy', key: offset }));
-    return [weight, offset];
+    const { kernel, bias } = convRecipes(op);
+    const shape = [outChannels, inChannels / groups, ...sides];
+    const weight = this.store(`${module}.weight`, shape, kernel);
+    return bias === undefined
+      ? [weight]
+      : [weight, this.store(`${module}.bias`, [outChannels], bias)];
   }
 
   private batchNorm(

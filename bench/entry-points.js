@@ -2,7 +2,7 @@
 // app provides, and prints the gzipped bytes: what is loaded at once, and the total including what is loaded
 // when it is first needed. An app that imports a single name gets less.
 //
-//   npm run bench:doors
+//   npm run bench:entry-points
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,12 +11,12 @@ import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { name, exports: doors } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { name, exports: entryPoints } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** @returns the minified chunks by name; the entry is `door.js` */
+/** @returns the minified chunks by name; the entry is `entry.js` */
 async function bundle(file) {
   const build = await rolldown({
-    input: { door: join(root, file) },
+    input: { entry: join(root, file) },
     platform: 'browser',
     logLevel: 'silent',
     external: /^@tensorflow\//,
@@ -40,10 +40,10 @@ function kilobytes(names, chunks) {
   return (sizes.reduce((sum, size) => sum + size, 0) / 1e3).toFixed(1).padStart(6);
 }
 
-for (const [door, { default: file }] of Object.entries(doors)) {
+for (const [path, { default: file }] of Object.entries(entryPoints)) {
   if (file === undefined) continue;
   const chunks = await bundle(file);
-  const atOnce = kilobytes(importedBy('door.js', chunks), chunks);
+  const atOnce = kilobytes(importedBy('entry.js', chunks), chunks);
   const all = kilobytes(chunks.keys(), chunks);
-  console.log(`${join(name, door).padEnd(26)} ${atOnce} kB at once, ${all} kB with all`);
+  console.log(`${join(name, path).padEnd(26)} ${atOnce} kB at once, ${all} kB with all`);
 }
