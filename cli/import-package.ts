@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { ImportPackage, PackageVersion } from '../src/runtimes/tfjs/backend.js';
+import type { ImportPackage, PackageVersion } from '../src/runtimes/backend.js';
 
 /** The working directory's project, which is where users install optional packages. */
 const inProject = () => createRequire(join(process.cwd(), 'package.json'));

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NvidiaGPUs } from '../src/runtimes/tfjs/backend.js';
+import type { NvidiaGPUs } from '../src/runtimes/backend.js';
 
 /** Where NVIDIA's Linux driver tells about itself. */
 const DRIVER_FOLDER = '/proc/driver/nvidia';

@@ -2,7 +2,7 @@
 import { importPackage, packageVersion } from '../../dist/cli/import-package.js';
 import { readModelDirectory } from '../../dist/cli/model-directory.js';
 import { nvidiaGPUs } from '../../dist/cli/nvidia.js';
-import { prepareBackend } from '../../dist/src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../dist/src/runtimes/backends.js';
 import { loadStored } from '../../dist/src/runtimes/tfjs/load.js';
 import { serve } from './serve.js';
 

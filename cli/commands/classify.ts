@@ -2,7 +2,7 @@ import type { GoogLeNet, Prediction } from '../../src/app/googlenet.js';
 import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
 import { printable } from '../../src/base/printable.js';
 import type { RawImage } from '../../src/image/preprocess.js';
-import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/tfjs/backend.js';
+import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/backend.js';
 import type { StoredModel } from '../../src/stored-model/stored-model.js';
 import { EXIT } from '../exit-codes.js';
 import { expandImages, readImage } from '../image-files.js';
@@ -113,7 +113,7 @@ async function load(args: Arguments) {
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
-  const { prepareBackend } = await import('../../src/runtimes/tfjs/backends.js');
+  const { prepareBackend } = await import('../../src/runtimes/backends.js');
   const { info, stop } = await prepareBackend(args.backend, {
     importPackage,
     packageVersion,

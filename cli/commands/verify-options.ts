@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { BACKEND_NAMES } from '../../src/runtimes/tfjs/backend.js';
+import { BACKEND_NAMES } from '../../src/runtimes/backend.js';
 import { REPORT_FORMATS, type ReportFormat } from '../../src/verify/report/format-report.js';
 import {
   type CheckpointArguments,

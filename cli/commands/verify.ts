@@ -1,5 +1,5 @@
-import type { BackendName } from '../../src/runtimes/tfjs/backend.js';
-import { checkBackends } from '../../src/runtimes/tfjs/backend.js';
+import type { BackendName } from '../../src/runtimes/backend.js';
+import { checkBackends } from '../../src/runtimes/backend.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import { checkTolerance } from '../../src/verify/tolerance.js';

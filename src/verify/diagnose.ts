@@ -1,6 +1,6 @@
 import { option } from '../base/option.js';
 import { NETWORK } from '../networks/index.js';
-import { prepareBackend } from '../runtimes/tfjs/backends.js';
+import { prepareBackend } from '../runtimes/backends.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
 import { madeOf } from '../stored-model/provenance.js';
 import type { StoredModel } from '../stored-model/stored-model.js';

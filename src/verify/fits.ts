@@ -3,7 +3,7 @@ import { option } from '../base/option.js';
 import { counted } from '../base/plural.js';
 import { findNonPixel } from '../image/imagenet.js';
 import { NETWORK } from '../networks/index.js';
-import type { Network } from '../runtimes/tfjs/loaded-model.js';
+import type { Network } from '../runtimes/loaded-model.js';
 import { madeOf, type Provenance } from '../stored-model/provenance.js';
 import { batchNHWC, type Golden } from './golden.js';
 

@@ -18,7 +18,7 @@ export {
   type Hardware,
   type ImportPackage,
   type Precision,
-} from '../runtimes/tfjs/backend.js';
+} from '../runtimes/backend.js';
 export { type LayerVisitor, type LoadedModel, loadModel } from '../runtimes/tfjs/load.js';
 export { type Comparison, compareLogits, type ImageComparison } from './compare.js';
 export type { Attempt, Cause, Diagnosis } from './diagnosis.js';

@@ -4,8 +4,8 @@ import { type FoldBatchNorm, foldBatchNorm } from '../network/plan.js';
 import type { Graph } from '../network/trace.js';
 import { NETWORK, type Variant } from '../networks/index.js';
 import { toNCHW } from '../numbers/layout.js';
+import type { LayerOutput } from '../runtimes/loaded-model.js';
 import { type LayerVisitor, type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
-import type { LayerOutput } from '../runtimes/tfjs/loaded-model.js';
 import {
   closeModel,
   type EditableModel,

@@ -1,6 +1,6 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
-import type { Precision } from '../runtimes/tfjs/backend.js';
+import type { Precision } from '../runtimes/backend.js';
 import type { Quantization } from '../stored-model/quantization.js';
 
 /** What an image's logits must satisfy. Every bound that is given must hold. */

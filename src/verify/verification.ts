@@ -1,5 +1,5 @@
 import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
-import type { BackendInfo, BackendName, BackendOptions } from '../runtimes/tfjs/backend.js';
+import type { BackendInfo, BackendName, BackendOptions } from '../runtimes/backend.js';
 import type { Provenance } from '../stored-model/provenance.js';
 import type { Quantization } from '../stored-model/quantization.js';
 import type { Comparison } from './compare.js';

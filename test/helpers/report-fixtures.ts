@@ -1,4 +1,4 @@
-import type { BackendInfo, BackendName, Precision } from '../../src/runtimes/tfjs/backend.js';
+import type { BackendInfo, BackendName, Precision } from '../../src/runtimes/backend.js';
 import { compareLogits } from '../../src/verify/compare.js';
 import type { Diagnosis } from '../../src/verify/diagnosis.js';
 import type { LayerComparison, LayerReport } from '../../src/verify/layers.js';

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { saveStateDict, toFloat32 } from '../../src/checkpoint/index.js';
 import { denseTensor } from '../../src/checkpoint/tensor/dense-tensor.js';
 import { convertCheckpoint, type Golden, loadGoogLeNet, readGolden } from '../../src/index.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { imageNHWC } from '../../src/verify/golden.js';
 import { bundledStateDict } from '../helpers/bundled.js';
 import { GOLDEN, pth2tfjs, temporaryFolder } from '../helpers/cli.js';

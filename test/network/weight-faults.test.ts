@@ -11,7 +11,7 @@ import {
   loadGoogLeNet,
   type NamedBytes,
 } from '../../src/index.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { openStoredModel } from '../../src/stored-model/open.js';
 import { googlenet, loadTrainable } from '../../src/training/index.js';
 import { findPython, startPython } from '../helpers/python.js';

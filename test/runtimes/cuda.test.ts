@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BackendOptions } from '../../src/runtimes/tfjs/backend.js';
+import type { BackendOptions } from '../../src/runtimes/backend.js';
 
 /**
  * What `cuda` tells and asks for where there is a GPU, with a package that claims one: tfjs-node's
@@ -39,7 +39,7 @@ const CARDS = async () => ({ names: ['NVIDIA H100 PCIe'], driver: 'NVIDIA driver
 
 /** Each test has a process of its own, as far as the library can tell. */
 async function prepare(options: BackendOptions = {}) {
-  const { prepareBackend } = await import('../../src/runtimes/tfjs/backends.js');
+  const { prepareBackend } = await import('../../src/runtimes/backends.js');
   return prepareBackend('cuda', { importPackage: claim(), nvidiaGPUs: CARDS, ...options });
 }
 
@@ -113,7 +113,7 @@ describe('cuda', () => {
 
   // Node gives a worker a copy of the environment, which native libraries do not read.
   test('does not claim float32 in a worker that cannot turn TF32 off', async () => {
-    const backends = new URL('../../dist/src/runtimes/tfjs/backends.js', import.meta.url).href;
+    const backends = new URL('../../dist/src/runtimes/backends.js', import.meta.url).href;
     const code = `import('${backends}')
       .then(({ prepareBackend }) => prepareBackend('cuda', { importPackage: async () => ({}) }))
       .catch(({ message }) => require('node:worker_threads').parentPort.postMessage(message))`;

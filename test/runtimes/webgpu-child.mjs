@@ -1,6 +1,6 @@
 // Starts WebGPU twice in one process, then another backend; prints what came of it as JSON.
 import * as tf from '@tensorflow/tfjs-core';
-import { prepareBackend } from '../../dist/src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../dist/src/runtimes/backends.js';
 
 const before = new Set(Object.keys(globalThis));
 const devices = [];

@@ -11,7 +11,7 @@ import {
 } from '../../src/checkpoint/index.js';
 import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
 import { type ConvertOptions, convertCheckpoint, type NamedBytes } from '../../src/index.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { openStoredModel, readStoredModel } from '../../src/stored-model/open.js';
 import { weightWarnings } from '../../src/stored-model/weight-warnings.js';
 import { likelyOrder } from '../../src/verify/causes/shard-order.js';

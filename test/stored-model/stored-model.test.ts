@@ -8,7 +8,7 @@ import yargs, { type CommandModule } from 'yargs';
 import { COMMANDS } from '../../cli/commands.js';
 import { concatenate, sliceOf } from '../../src/base/bytes.js';
 import { type ConvertOptions, loadGoogLeNet, type NamedBytes } from '../../src/index.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { loadStored } from '../../src/runtimes/tfjs/load.js';
 import { openStoredModel } from '../../src/stored-model/open.js';
 import { findSpoiltShards } from '../../src/stored-model/spoilt-shards.js';

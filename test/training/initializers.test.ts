@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/read-checkpoint.js';
 import { toFloat32 } from '../../src/checkpoint/tensor/float32.js';
 import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { type GoogLeNetOptions, googlenet } from '../../src/training/index.js';
 import { temporaryFolder } from '../helpers/cli.js';
 import { findPython, runPython } from '../helpers/python.js';

@@ -1,7 +1,7 @@
 /** The loss of labels that users hand over, right ones and wrong ones, beside PyTorch's. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { crossEntropy, googlenet, googlenetLoss } from '../../src/training/index.js';
 import { findPython, runPython } from '../helpers/python.js';
 import { probeWebGPU, VULKAN_ENV } from '../helpers/vulkan.js';

@@ -4,7 +4,7 @@ import { layers, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { StateDict } from '../../src/checkpoint/tensor/tensor.js';
 import type { MappingError } from '../../src/network/mapping-error.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import {
   type GoogLeNetOptions,
   googlenet,

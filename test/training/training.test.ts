@@ -14,7 +14,7 @@ import { adaptiveAvgPool2d } from '../../src/network/layers.js';
 import { module } from '../../src/network/module.js';
 import { trace } from '../../src/network/trace.js';
 import { toNCHW, toNHWC } from '../../src/numbers/layout.js';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { adaptivePool } from '../../src/targets/keras/adaptive-pool.js';
 import { lowerToKeras } from '../../src/targets/keras/lower.js';
 import { SymbolicGraph } from '../../src/training/symbolic-graph.js';

@@ -1,6 +1,6 @@
 /** The same causes, where the golden file has no layers or the model must be run. */
 import { describe, expect, test } from 'vitest';
-import { prepareBackend } from '../../src/runtimes/tfjs/backends.js';
+import { prepareBackend } from '../../src/runtimes/backends.js';
 import { openStoredModel } from '../../src/stored-model/open.js';
 import { everywhere } from '../../src/verify/causes/everywhere.js';
 import { exchangedLayers } from '../../src/verify/causes/exchanged.js';

@@ -3,7 +3,7 @@ import { Pth2tfjsError } from '../../base/errors.js';
 import { toPixels } from '../../image/imagenet.js';
 import { damaged } from '../../stored-model/damaged.js';
 import type { InputKind } from '../../targets/formats.js';
-import type { LayerVisitor, Network } from './loaded-model.js';
+import type { LayerVisitor, Network } from '../loaded-model.js';
 
 /** A graph's input or output, as the signature in model.json describes it. */
 interface TensorInfo {

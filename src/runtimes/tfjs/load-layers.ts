@@ -1,7 +1,7 @@
 import type { io, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { damaged } from '../../stored-model/damaged.js';
-import type { LayerOutput, LayerVisitor, Network } from './loaded-model.js';
+import type { LayerOutput, LayerVisitor, Network } from '../loaded-model.js';
 import type { Step } from './other-layers.js';
 
 /**

@@ -4,9 +4,9 @@ import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { damaged } from '../../stored-model/damaged.js';
 import { readStoredModel } from '../../stored-model/open.js';
 import { formatOf, provenanceIn, type StoredModel } from '../../stored-model/stored-model.js';
-import type { LoadedModel } from './loaded-model.js';
+import type { LoadedModel } from '../loaded-model.js';
 
-export type { LayerVisitor, LoadedModel } from './loaded-model.js';
+export type { LayerVisitor, LoadedModel } from '../loaded-model.js';
 
 /**
  * Loads a layers model or a graph model from its files or a handler, through TensorFlow.js's own loaders,

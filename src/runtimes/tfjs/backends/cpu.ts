@@ -1,4 +1,4 @@
-import type { BackendAdapter } from '../backend.js';
+import type { BackendAdapter } from '../../backend.js';
 import { activate } from './activate.js';
 
 /** Plain JavaScript on the processor: slow, and the same everywhere. */

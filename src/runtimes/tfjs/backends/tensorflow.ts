@@ -5,7 +5,7 @@ import type {
   NvidiaGPUs,
   StartedBackend,
   StartOptions,
-} from '../backend.js';
+} from '../../backend.js';
 import { activate } from './activate.js';
 import { bridgeUtil, forbidTF32, isTF32Forbidden, quietLibrary } from './node-host.js';
 

@@ -1,4 +1,4 @@
-import type { BackendAdapter } from '../backend.js';
+import type { BackendAdapter } from '../../backend.js';
 import { activate } from './activate.js';
 
 /** WebAssembly on the processor: part of every installation, and the default. */

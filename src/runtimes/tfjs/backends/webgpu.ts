@@ -1,5 +1,5 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import type { BackendAdapter, Hardware, ImportPackage, StartedBackend } from '../backend.js';
+import type { BackendAdapter, Hardware, ImportPackage, StartedBackend } from '../../backend.js';
 import { activate } from './activate.js';
 
 const TFJS_BACKEND = '@tensorflow/tfjs-backend-webgpu';

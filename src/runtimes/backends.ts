@@ -1,4 +1,4 @@
-import { Pth2tfjsError } from '../../base/errors.js';
+import { Pth2tfjsError } from '../base/errors.js';
 import type {
   BackendAdapter,
   BackendInfo,
@@ -6,10 +6,10 @@ import type {
   BackendOptions,
   ImportPackage,
 } from './backend.js';
-import { CPU } from './backends/cpu.js';
-import { CUDA, TENSORFLOW } from './backends/tensorflow.js';
-import { WASM } from './backends/wasm.js';
-import { WEBGPU } from './backends/webgpu.js';
+import { CPU } from './tfjs/backends/cpu.js';
+import { CUDA, TENSORFLOW } from './tfjs/backends/tensorflow.js';
+import { WASM } from './tfjs/backends/wasm.js';
+import { WEBGPU } from './tfjs/backends/webgpu.js';
 
 /** Each loads when it is first asked for. */
 const BACKENDS: Readonly<Record<BackendName, BackendAdapter>> = {

@@ -1,6 +1,6 @@
-import type { LayerJSON } from '../../stored-model/editable-model.js';
-import type { Provenance } from '../../stored-model/provenance.js';
-import type { InputKind } from '../../targets/formats.js';
+import type { LayerJSON } from '../stored-model/editable-model.js';
+import type { Provenance } from '../stored-model/provenance.js';
+import type { InputKind } from '../targets/formats.js';
 
 /** A loaded model of one image input and one row of logits. */
 export interface LoadedModel extends Network {

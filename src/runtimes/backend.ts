@@ -1,5 +1,5 @@
-import { Pth2tfjsError } from '../../base/errors.js';
-import { option } from '../../base/option.js';
+import { Pth2tfjsError } from '../base/errors.js';
+import { option } from '../base/option.js';
 
 /** The backends of TensorFlow.js. */
 export const BACKEND_NAMES = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
