@@ -6,13 +6,13 @@ import type { Golden } from '../src/verify/golden.js';
 import { readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
 import { readGoldenFile, refuseWithoutGolden } from './golden-file.js';
-import { checkHubHash, inFile, printJSON, printNotes, printWarnings, usageError } from './input.js';
+import { checkHubHash, inFile, printJSON, printNotes, printWarnings } from './input.js';
 import type { Judgement, Trial } from './judge.js';
 import { readLabels } from './labels.js';
 import { writeChecked, writeWhileMade } from './output.js';
 import { formatSummary, formatTrials } from './summary.js';
 import { checkTarget, refuseInside } from './target.js';
-import { checkFile, writeWhole } from './write-file.js';
+import { checkFile, writeWhole, writeWholeChecked } from './write-file.js';
 
 /**
  * `convert` to a folder that TensorFlow.js loads, or to ONNX. With a golden file the model gets its name only
@@ -29,9 +29,6 @@ export async function convertModel(
   const { quantize: quantization, imageSize, input, trainable } = args;
   checkConvertOptions({ format, input, imageSize, quantization, trainable });
   refuseWithoutGolden(args);
-  if (format === 'onnx' && args.golden !== undefined) {
-    throw usageError('--golden goes with layers, graph and safetensors', NO_RUNTIME);
-  }
   await (toFile ? checkFile : checkTarget)(args.out, { force: args.force });
   await refuseLosses(args);
   const labels = await readLabels(args.labels);
@@ -62,14 +59,12 @@ export async function convertModel(
   };
   const write = toFile ? writeFile : writeConverting;
   const conversion = golden ? await convert() : await write(args, convert);
-  const proof = golden && (await writeProved(args, golden, { checkpoint, options, conversion }));
+  const proof =
+    golden && (await writeProved(args, golden, toFile, { checkpoint, options, conversion }));
   const warnings = [...conversion.warnings, ...(proof?.warnings ?? [])];
   const seconds = process.uptime() - started;
   print(args, { ...conversion, warnings }, seconds, proof);
 }
-
-const NO_RUNTIME =
-  'ONNX models are not run here yet: verify a graph of the same checkpoint, and the ONNX model in ONNX Runtime';
 
 /** What is read must not be what --force replaces. */
 async function refuseLosses({ out, force, checkpoint, golden, labels }: ConvertArguments) {
@@ -114,6 +109,7 @@ async function writeFile(
 async function writeProved(
   args: ConvertArguments,
   golden: Golden,
+  toFile: boolean,
   rest: Pick<Trial, 'checkpoint' | 'options' | 'conversion'>,
 ): Promise<Proof> {
   const { out, force, golden: name = '' } = args;
@@ -125,7 +121,10 @@ async function writeProved(
   const judgement = await withStatus(args.quiet, async (status) => {
     const trial = { ...rest, args: { ...args, golden: name }, golden, status };
     try {
-      return await writeChecked(out, files, { force }, (folder) => judge(folder, trial));
+      const check = (written: string) => judge(written, trial);
+      if (!toFile) return await writeChecked(out, files, { force }, check);
+      const [{ bytes }] = files as readonly [NamedBytes];
+      return await writeWholeChecked(out, bytes, { force }, check);
     } catch (error) {
       throw error instanceof Unlike ? await explain(error, trial) : error;
     }

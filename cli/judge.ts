@@ -1,18 +1,19 @@
+import { stat } from 'node:fs/promises';
 import { Pth2tfjsError } from '../src/base/errors.js';
 import type { CheckpointFile } from '../src/checkpoint/checkpoint-file.js';
 import type { Conversion } from '../src/convert.js';
 import type { ConvertOptions } from '../src/convert-options.js';
 import type { ConvertedProvenance } from '../src/stored-model/provenance.js';
-import type { StoredModel } from '../src/stored-model/stored-model.js';
+import type { AnyModel } from '../src/stored-model/stored-onnx.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { QuantizationTrial } from '../src/verify/quantizations.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
 import { readCheckpointFile } from './checkpoint.js';
 import type { ConvertArguments } from './commands/convert-options.js';
 import { inFile } from './input.js';
-import { readModelDirectory } from './model-directory.js';
+import { readModelDirectory, readOnnx } from './model-directory.js';
 import type { StatusLine } from './progress.js';
-import { runVerification, showProgress } from './run-verification.js';
+import { HOST, runVerification, showProgress } from './run-verification.js';
 
 /** A conversion that is to be judged, and what it is to be judged by. */
 export interface Trial {
@@ -47,15 +48,16 @@ export async function checkGolden(
 ): Promise<void> {
   const { checkFits, checkSameCheckpoint } = await import('../src/verify/fits.js');
   const { shape, kind } = provenance.input;
+  const inputShape = [null, shape[2], shape[2], 3] as const;
   await inFile(name, async () => {
     if (!allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
-    checkFits({ inputShape: shape, numClasses: provenance.numClasses, input: kind }, golden);
+    checkFits({ inputShape, numClasses: provenance.numClasses, input: kind }, golden);
   });
 }
 
 /** A model does not give PyTorch's logits. */
 export class Unlike extends Error {
-  constructor(readonly model: StoredModel) {
+  constructor(readonly model: AnyModel) {
     super("the model does not give PyTorch's logits");
   }
 }
@@ -65,8 +67,8 @@ export class Unlike extends Error {
  * than float32 is measured as it is, while the same in float32 must be within tolerance.
  * @throws Unlike when it is not
  */
-export async function judge(folder: string, trial: Trial): Promise<Judgement> {
-  const stored = await readModelDirectory(folder);
+export async function judge(written: string, trial: Trial): Promise<Judgement> {
+  const stored = await readBack(written);
   const { quantization } = trial.conversion.provenance;
   const exact = quantization === undefined ? stored : await inFloat32(trial);
   const verification = await compare(exact, trial, { diagnose: false });
@@ -74,12 +76,19 @@ export async function judge(folder: string, trial: Trial): Promise<Judgement> {
   const { trialOf } = await import('../src/verify/quantizations.js');
   const float32 = trialOf('float32', exact, verification);
   const bound = verification.results[0]?.comparison.tolerance.rtol ?? NaN;
-  const written =
+  const asWritten =
     quantization === undefined
       ? float32
       : trialOf(quantization, stored, await compare(stored, trial, { diagnose: false }));
-  if (trial.options.trainable) return { bound, float32, written };
-  return { bound, float32, written, trials: await tryAll(trial, [float32, written]) };
+  if (trial.options.trainable) return { bound, float32, written: asWritten };
+  const trials = await tryAll(trial, [float32, asWritten]);
+  return { bound, float32, written: asWritten, trials };
+}
+
+/** A model by its folder, or by its only file. */
+async function readBack(written: string): Promise<AnyModel> {
+  const isFolder = (await stat(written)).isDirectory();
+  return isFolder ? readModelDirectory(written) : readOnnx(written);
 }
 
 /**
@@ -90,10 +99,10 @@ export async function judgeStateDict(path: string, trial: Trial): Promise<Judgem
   const { checkpoint } = await readCheckpointFile(path, true);
   const { transformInput, input } = trial.conversion.provenance;
   const { convertCheckpoint } = await import('../src/convert.js');
-  const [, imageSize] = input.shape;
+  const imageSize = input.shape[2];
   const { files } = await convertCheckpoint(checkpoint, { transformInput, imageSize });
-  const { openStoredModel } = await import('../src/stored-model/open.js');
-  const model = openStoredModel(files);
+  const { openAnyModel } = await import('../src/stored-model/open-any.js');
+  const model = openAnyModel(files);
   const verification = await compare(model, trial, { diagnose: false });
   if (!verification.passed) throw new Unlike(model);
   const { trialOf } = await import('../src/verify/quantizations.js');
@@ -109,26 +118,26 @@ async function tryAll(
   const { compareQuantizations } = await import('../src/verify/quantizations.js');
   const { allowOtherCheckpoint } = args;
   const onProgress = (progress: VerifyProgress) => showProgress(status, progress);
-  const verify = { allowOtherCheckpoint, onProgress };
+  const verify = { ...HOST, allowOtherCheckpoint, onProgress };
   return compareQuantizations(checkpoint, golden, options, verify, measured);
 }
 
-async function inFloat32({ checkpoint, options }: Trial): Promise<StoredModel> {
+async function inFloat32({ checkpoint, options }: Trial): Promise<AnyModel> {
   const { convertCheckpoint } = await import('../src/convert.js');
-  const { openStoredModel } = await import('../src/stored-model/open.js');
+  const { openAnyModel } = await import('../src/stored-model/open-any.js');
   const { files } = await convertCheckpoint(checkpoint, { ...options, quantization: undefined });
-  return openStoredModel(files);
+  return openAnyModel(files);
 }
 
 /** Without the layers, which take as long again: they only matter to whoever looks for a cause. */
 function compare(
-  model: StoredModel,
+  model: AnyModel,
   { args, golden, status }: Trial,
   options: VerifyOptions,
 ): Promise<Verification> {
   const { allowOtherCheckpoint } = args;
   const logitsOnly = { ...golden, activations: new Map() };
-  return runVerification(model, logitsOnly, { allowOtherCheckpoint, ...options }, status);
+  return runVerification([model], logitsOnly, { allowOtherCheckpoint, ...options }, status);
 }
 
 /** Says why; this may take long, so nothing should wait on the disk for it. */
@@ -136,7 +145,7 @@ export async function explain({ model }: Unlike, trial: Trial): Promise<Pth2tfjs
   const { args, golden, checkpoint, status } = trial;
   const { allowOtherCheckpoint, diagnose } = args;
   const options = { allowOtherCheckpoint, diagnose, checkpoint };
-  const verification = await runVerification(model, golden, options, status);
+  const verification = await runVerification([model], golden, options, status);
   const { verdict } = await import('../src/verify/report/format-report.js');
   const { contradictions } = await import('../src/verify/fits.js');
   const { cause, hints } = verification.diagnosis ?? {};

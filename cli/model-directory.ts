@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import { isPth2tfjsError, Pth2tfjsError } from '../src/base/errors.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../src/stored-model/model-json.js';
 import { besideURL, localNames, readURL } from '../src/stored-model/shard-paths.js';
-import type { StoredModel } from '../src/stored-model/stored-model.js';
+import { type AnyModel, StoredOnnx } from '../src/stored-model/stored-onnx.js';
 import { type ShardReader, withShards } from '../src/stored-model/with-shards.js';
 import { ONNX_FILE } from '../src/targets/formats.js';
+import { isOnnx } from '../src/targets/onnx/decode.js';
 import { parseUrl } from './download.js';
 import { inFile, readInput, usageError } from './input.js';
 import { isWebURL, type Source, toPath } from './source.js';
@@ -17,11 +18,11 @@ const MODEL_JSON = 'model.json';
 
 /** What an argument that means a model leads to: a converted one, or a file that may be a checkpoint. */
 export type Opened =
-  | { readonly model: StoredModel; readonly source?: undefined }
+  | { readonly model: AnyModel; readonly source?: undefined }
   | { readonly source: Source; readonly model?: undefined };
 
 /**
- * Opens a model by its folder or its `model.json`, by path or URL, or else a checkpoint.
+ * Opens a model by its folder, its `model.json` or its ONNX file, by path or URL, or else a checkpoint.
  * @throws Pth2tfjsError `model` when a file of a model is missing or makes no sense; as `readSource` does
  */
 export async function openModelArgument(location: string, quiet: boolean): Promise<Opened> {
@@ -29,6 +30,7 @@ export async function openModelArgument(location: string, quiet: boolean): Promi
   const path = location === STDIN ? location : toPath(location);
   if (await isFolder(path)) return { model: await readModelDirectory(path) };
   const source = await readInput(path, quiet, mostFor(path));
+  if (isOnnxFile(source)) return { model: await openOnnx(location, source.bytes) };
   if (source.name !== MODEL_JSON && !isModelJSON(source.bytes)) return { source };
   if (location === STDIN) {
     throw usageError('a model.json on stdin has no weight files beside it', 'pass its path');
@@ -38,21 +40,39 @@ export async function openModelArgument(location: string, quiet: boolean): Promi
 }
 
 /**
- * Reads `model.json` and the weight files that it names back from a folder.
- * @throws Pth2tfjsError `model` when a file is missing or model.json makes no sense.
+ * Reads `model.json` and the weight files that it names back from a folder, or where there is none, `model.onnx`.
+ * @throws Pth2tfjsError `model` when a file is missing or makes no sense.
  */
-export async function readModelDirectory(directory: string): Promise<StoredModel> {
+export async function readModelDirectory(directory: string): Promise<AnyModel> {
   const place = join(directory, MODEL_JSON);
+  const onnx = join(directory, ONNX_FILE);
+  if (existsSync(onnx) && !existsSync(place)) return readOnnx(onnx);
   const { bytes } = await readInput(place, true, MAX_MODEL_JSON_BYTES).catch(async (cause) => {
     throw await explain(directory, cause);
   });
   return openModelJSON(directory, bytes, readerOf(directory));
 }
 
+/** Reads an ONNX model back from its file. */
+export async function readOnnx(path: string): Promise<AnyModel> {
+  const { bytes } = await readInput(path, true);
+  return openOnnx(path, bytes);
+}
+
+function openOnnx(name: string, bytes: Uint8Array): Promise<StoredOnnx> {
+  return inFile(name, async () => new StoredOnnx(bytes));
+}
+
+/** By its name too, so that what goes wrong with a broken one is said of ONNX. */
+function isOnnxFile({ name, bytes }: Source): boolean {
+  return isOnnx(bytes) || Boolean(name?.endsWith('.onnx'));
+}
+
 async function openURL(url: string, quiet: boolean): Promise<Opened> {
   parseUrl(url);
   const read = (location: string) => readInput(location, quiet, mostFor(location));
   const { location, file } = await readURL(url, read);
+  if (isOnnxFile(file)) return { model: await openOnnx(url, file.bytes) };
   if (file.name !== MODEL_JSON && !isModelJSON(file.bytes)) return { source: file };
   const readShard: ReadShard = async (path, most) =>
     (await readInput(besideURL(location, path), quiet, most)).bytes;
@@ -97,13 +117,7 @@ async function explain(directory: string, cause: unknown): Promise<unknown> {
       'pass the .pth file, or pack the folder again with zip -0 -r',
     );
   }
-  if (existsSync(join(directory, ONNX_FILE))) {
-    return fault(
-      `${directory} holds an ONNX model, which is not run here yet`,
-      'pass the checkpoint that it was made from, or a folder with a model.json',
-    );
-  }
-  return fault(`${directory} holds no ${MODEL_JSON}`, hint);
+  return fault(`${directory} holds no ${MODEL_JSON} and no ${ONNX_FILE}`, hint);
 }
 
 async function isFolder(path: string): Promise<boolean> {

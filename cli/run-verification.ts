@@ -1,16 +1,19 @@
-import type { StoredModel } from '../src/stored-model/stored-model.js';
+import type { AnyModel } from '../src/stored-model/stored-onnx.js';
 import type { Golden } from '../src/verify/golden.js';
 import type { Verification, VerifyOptions, VerifyProgress } from '../src/verify/verification.js';
 import { importPackage, packageVersion } from './import-package.js';
 import { nvidiaGPUs } from './nvidia.js';
 import { type StatusLine, statusLine } from './progress.js';
 
+/** What backends ask of the machine that they run on. */
+export const HOST = { importPackage, packageVersion, nvidiaGPUs } as const;
+
 /**
  * Runs a model as Node can, and shows what it is at.
  * @throws Pth2tfjsError as `verifyModel` does
  */
 export async function runVerification(
-  model: StoredModel,
+  models: readonly [AnyModel, ...AnyModel[]],
   golden: Golden,
   options: VerifyOptions,
   status: StatusLine,
@@ -19,11 +22,9 @@ export async function runVerification(
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
   const { verifyStored } = await import('../src/verify/verify-model.js');
-  return verifyStored(model, golden, {
+  return verifyStored(models, golden, {
     runtime: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
-    importPackage,
-    packageVersion,
-    nvidiaGPUs,
+    ...HOST,
     ...options,
     onProgress: (progress) => showProgress(status, progress),
   });

@@ -2,7 +2,7 @@ import { Pth2tfjsError } from './base/errors.js';
 import { option } from './base/option.js';
 import { checkImageSize } from './describe-model.js';
 import type { SourceOptions } from './read-network.js';
-import type { Quantization } from './stored-model/quantization.js';
+import { type Quantization, quantizationsFor } from './stored-model/quantization.js';
 import type { InputKind, ModelFormat } from './targets/formats.js';
 import type { Golden } from './verify/golden.js';
 
@@ -59,7 +59,7 @@ export function checkConvertOptions({
     const [graph, onnx] = [option('format', 'graph'), option('format', 'onnx')];
     throw new Pth2tfjsError('usage', `${option('input', input)} goes with ${graph} or ${onnx}`);
   }
-  if (format === 'onnx' && quantization !== undefined && quantization !== 'float16') {
+  if (quantization !== undefined && !quantizationsFor(format).includes(quantization)) {
     const [given, float16] = [option('quantization', quantization), 'float16'];
     throw new Pth2tfjsError(
       'usage',

@@ -2,16 +2,17 @@ import type { GoogLeNet, Prediction } from '../../src/app/googlenet.js';
 import { isPth2tfjsError, type Pth2tfjsError } from '../../src/base/errors.js';
 import { printable } from '../../src/base/printable.js';
 import type { RawImage } from '../../src/image/preprocess.js';
-import { BACKEND_NAMES, type BackendName } from '../../src/runtimes/backend.js';
-import type { StoredModel } from '../../src/stored-model/stored-model.js';
+import { BACKEND_NAMES, type BackendName, formatsOf } from '../../src/runtimes/backend.js';
+import type { ReadyBackend } from '../../src/runtimes/start-backend.js';
+import type { AnyModel } from '../../src/stored-model/stored-onnx.js';
 import { EXIT } from '../exit-codes.js';
+import { fastestBackends } from '../fastest-backends.js';
 import { expandImages, readImage } from '../image-files.js';
-import { importPackage, packageVersion } from '../import-package.js';
 import { inFile, printJSON, printWarnings, shownName, usageError } from '../input.js';
 import { readLabels } from '../labels.js';
 import { readModel } from '../model.js';
-import { nvidiaGPUs } from '../nvidia.js';
 import { statusLine } from '../progress.js';
+import { HOST } from '../run-verification.js';
 import {
   type CheckpointArguments,
   type Command,
@@ -26,7 +27,7 @@ interface Arguments extends CheckpointArguments, OutputArguments {
   readonly top: number;
   readonly batch: number;
   readonly labels: string | undefined;
-  readonly backend: BackendName;
+  readonly backend: BackendName | undefined;
 }
 
 /** What became of one image. */
@@ -40,7 +41,7 @@ export const classifyCommand: Command<Arguments> = {
       .positional('model', {
         type: 'string',
         demandOption: true,
-        describe: 'Folder that convert wrote, or a checkpoint (converted in memory)',
+        describe: 'Folder or .onnx file that convert wrote, or a checkpoint (converted in memory)',
       })
       .positional('images', {
         type: 'string',
@@ -68,7 +69,7 @@ export const classifyCommand: Command<Arguments> = {
       .option('backend', {
         choices: BACKEND_NAMES,
         requiresArg: true,
-        default: 'wasm' as const,
+        defaultDescription: 'the first installed of onnx, tensorflow and wasm that runs the model',
         describe: 'What to run on',
       })
       .example('$0 classify out/ photos/*.jpg', 'the five best classes of each photo')
@@ -108,19 +109,30 @@ export const classifyCommand: Command<Arguments> = {
 
 async function load(args: Arguments) {
   const { labels } = args.labels === undefined ? {} : await readLabels(args.labels);
-  const { model, warnings } = await readModel(args);
+  const choice = args.backend === undefined ? await fastestBackends() : [args.backend];
+  const [format] = formatsOf(choice[0] as BackendName);
+  const { models, warnings } = await readModel(args, { formats: [format] });
+  const [model] = models;
   if (!args.quiet) printWarnings(warnings);
   // Keeps TensorFlow.js from advertising its other packages on stderr.
   const { enableProdMode } = await import('@tensorflow/tfjs-core');
   enableProdMode();
   const { prepareBackend } = await import('../../src/runtimes/backends.js');
-  const { info, stop } = await prepareBackend(args.backend, {
-    importPackage,
-    packageVersion,
-    nvidiaGPUs,
-  });
+  const runs = choice.find((name) => formatsOf(name).some((each) => each === model.format));
+  // Of those that are not installed, starting says what is missing.
+  const name = args.backend ?? runs ?? (model.format === 'onnx' ? 'onnx' : 'wasm');
+  const backend = await prepareBackend(name, HOST);
+  const { info, stop } = backend;
+  if (args.backend === undefined && !args.quiet && !args.json) {
+    process.stderr.write(`${printable(`runs on ${name} (${info.device})`)}\n`);
+  }
   try {
-    return { model: await build(args.model, model, labels), backend: info, warnings, stop };
+    return {
+      model: await build(args.model, model, labels, backend),
+      backend: info,
+      warnings,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -129,12 +141,12 @@ async function load(args: Arguments) {
 
 async function build(
   name: string,
-  model: StoredModel,
+  model: AnyModel,
   labels: readonly string[] | undefined,
+  backend: ReadyBackend,
 ): Promise<GoogLeNet> {
   const { GoogLeNet } = await import('../../src/app/googlenet.js');
-  const { loadStored } = await import('../../src/runtimes/tfjs/load.js');
-  return inFile(name, async () => new GoogLeNet(await loadStored(model), labels));
+  return inFile(name, async () => new GoogLeNet(await backend.load(model), labels));
 }
 
 /** Batch by batch; an image that cannot be read does not keep the others from being classified. */

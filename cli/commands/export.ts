@@ -58,6 +58,12 @@ export const exportCommand: Command<Arguments> = {
         'pass a folder that pth2tfjs convert --trainable wrote',
       );
     }
+    if (stored.format === 'onnx') {
+      throw usageError(
+        `${shownName(model)} is an ONNX model, whose BatchNorm is folded for good`,
+        'pass a folder that pth2tfjs convert --trainable wrote',
+      );
+    }
     const { exportStored } = await import('../../src/export.js');
     const exported = await inFile(model, async () =>
       exportStored(stored, {

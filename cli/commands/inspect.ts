@@ -3,7 +3,7 @@ import { printable } from '../../src/base/printable.js';
 import type { Inspection, NetworkSummary } from '../../src/inspect.js';
 import type { ModelInspection } from '../../src/stored-model/inspect-model.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
-import type { StoredModel } from '../../src/stored-model/stored-model.js';
+import type { AnyModel } from '../../src/stored-model/stored-onnx.js';
 import { openSource } from '../checkpoint.js';
 import { describeContainer } from '../describe-container.js';
 import { withFlags } from '../flags.js';
@@ -23,7 +23,7 @@ export const inspectCommand: Command<Arguments> = {
         type: 'string',
         demandOption: true,
         describe:
-          'Path or URL of a .pth or .safetensors file, gzipped or not, or of a converted folder; - for stdin',
+          'Path or URL of a .pth or .safetensors file, gzipped or not, or of a converted folder or .onnx file; - for stdin',
       })
       .option('json', {
         type: 'boolean',
@@ -51,7 +51,7 @@ async function inspectSource(args: Arguments, source: Source): Promise<void> {
   print(args, inspection, () => format(shownName(checkpoint), inspection));
 }
 
-async function inspectStored(args: Arguments, model: StoredModel): Promise<void> {
+async function inspectStored(args: Arguments, model: AnyModel): Promise<void> {
   if (args.key !== undefined || args.transformInput !== undefined) {
     throw usageError(
       '--key and --transform-input go with a checkpoint, not with a converted model',
@@ -82,7 +82,8 @@ function format(name: string, inspection: Inspection): string {
 function formatModel(name: string, inspection: ModelInspection): string {
   const { format: kind, files, bytes, tensors, provenance } = inspection;
   const sizes = `${counted(files, 'file')}, ${counted(bytes, 'byte')}`;
-  const head = `${name}: ${kind} model of TensorFlow.js, ${sizes}`;
+  const what = kind === 'onnx' ? 'ONNX model' : `${kind} model of TensorFlow.js`;
+  const head = `${name}: ${what}, ${sizes}`;
   const notes = provenance === null ? ['made by others'] : formatProvenance(provenance);
   return [head, ...notes, '', ...formatTensors(tensors)].map(printable).join('\n');
 }
@@ -93,12 +94,12 @@ function formatProvenance(provenance: Provenance): string[] {
     source === null
       ? 'trained since it was converted'
       : `from ${source.name ?? 'a checkpoint'}, SHA-256 ${source.sha256 ?? 'unknown'}`;
-  const [, height, width] = input.shape;
+  const side = input.shape[2];
   return [
     `made: by ${tool}, ${made}`,
     `network: GoogLeNet, ${counted(numClasses, 'class', 'classes')}, branch3 ${branch3Kernel}x${branch3Kernel}`,
     `transform_input: ${flag(transformInput)}`,
-    `input: ${input.layout}, ${height}x${width} ${input.channels}, ${input.kind}`,
+    `input: ${input.layout}, ${side}x${side} ${input.channels}, ${input.kind}`,
   ];
 }
 

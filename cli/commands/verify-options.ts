@@ -13,7 +13,7 @@ import {
 export interface VerifyArguments extends CheckpointArguments, OutputArguments, GoldenArguments {
   readonly model: string;
   readonly golden: string;
-  readonly backend: string;
+  readonly backend: string | undefined;
   readonly rtol: number | undefined;
   readonly atol: number | undefined;
   readonly top1: boolean;
@@ -31,7 +31,7 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .positional('model', {
       type: 'string',
       demandOption: true,
-      describe: 'Folder that convert wrote, or a checkpoint (converted in memory)',
+      describe: 'Folder or .onnx file that convert wrote, or a checkpoint (converted in memory)',
     })
     .option('golden', {
       type: 'string',
@@ -43,7 +43,7 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .option('backend', {
       type: 'string',
       requiresArg: true,
-      default: 'wasm',
+      defaultDescription: 'wasm, for an ONNX model onnx',
       describe: `What to run on, separated by commas if several: ${BACKEND_NAMES.join(', ')}`,
     })
     .option('rtol', {
@@ -71,7 +71,7 @@ export function verifyOptions(argv: Argv): Argv<VerifyArguments> {
     .option('tf32', {
       type: 'boolean',
       default: false,
-      describe: 'Let cuda compute in TF32, which is faster and rounds to 10 bits',
+      describe: 'Let cuda and onnx-cuda compute in TF32, which is faster and rounds to 10 bits',
     })
     .option('layers', {
       type: 'boolean',

@@ -1,5 +1,4 @@
-import type { BackendName } from '../../src/runtimes/backend.js';
-import { checkBackends } from '../../src/runtimes/backend.js';
+import { type BackendName, checkBackends, formatsOf } from '../../src/runtimes/backend.js';
 import type { Provenance } from '../../src/stored-model/provenance.js';
 import type { Golden } from '../../src/verify/golden.js';
 import { checkTolerance } from '../../src/verify/tolerance.js';
@@ -16,15 +15,15 @@ export const verifyCommand: Command<VerifyArguments> = {
   builder: (argv) => verifyOptions(argv),
   handler: async (args) => {
     checkTolerance(args);
-    const backends = parseBackends(args.backend);
+    const backends = args.backend === undefined ? undefined : parseBackends(args.backend);
     const { deliver, reportTargets } = await import('../report.js');
     const format = args.json ? 'json' : args.report;
     const targets = reportTargets(format, args.output, args.quiet);
     const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const golden = await readGoldenFile(args.golden, quiet);
-    const opened = await readBoth({ ...args, quiet }, golden);
+    const opened = await readBoth({ ...args, quiet }, golden, backends);
     const { contradictions } = await import('../../src/verify/fits.js');
-    const { provenance } = opened.model;
+    const [{ provenance }] = opened.models;
     const warnings = [
       ...opened.warnings,
       ...contradictions(provenance, golden),
@@ -41,11 +40,16 @@ function parseBackends(list: string): readonly BackendName[] {
 }
 
 /** The model, and the checkpoint that it was made of, where one is given. */
-async function readBoth(args: VerifyArguments, golden: Golden): Promise<OpenedModel> {
+async function readBoth(
+  args: VerifyArguments,
+  golden: Golden,
+  backends: readonly BackendName[] = ['wasm'],
+): Promise<OpenedModel> {
   const imageSize = golden.shape[2];
   const { checkImageSize } = await import('../../src/describe-model.js');
   await inFile(args.golden, async () => checkImageSize(args.imageSize ?? imageSize));
-  const opened = await readModel(args, { imageSize, golden });
+  const [first = 'layers', ...others] = new Set(backends.map((name) => formatsOf(name)[0]));
+  const opened = await readModel(args, { imageSize, golden, formats: [first, ...others] });
   if (opened.checkpoint !== undefined || args.checkpoint === undefined) return opened;
   const { checkpoint } = await readCheckpointFile(args.checkpoint, args.quiet);
   return { ...opened, checkpoint };
@@ -64,8 +68,8 @@ async function checkpointRemarks(
 
 async function run(
   args: VerifyArguments,
-  backends: readonly BackendName[],
-  { model, checkpoint }: OpenedModel,
+  backends: readonly BackendName[] | undefined,
+  { models, checkpoint, inMemory }: OpenedModel,
   golden: Golden,
 ): Promise<Verification> {
   const { rtol, atol, top1, requireGpu, tf32, diagnose, allowOtherCheckpoint } = args;
@@ -73,6 +77,7 @@ async function run(
     backends,
     tolerance: { rtol, atol, top1 },
     checkpoint,
+    compareStored: !inMemory,
     requireGpu,
     tf32,
     diagnose,
@@ -81,6 +86,6 @@ async function run(
     goldenName: shownName(args.golden),
   };
   return inFile(`${shownName(args.model)} and ${shownName(args.golden)}`, () =>
-    withStatus(args.quiet, (status) => runVerification(model, golden, options, status)),
+    withStatus(args.quiet, (status) => runVerification(models, golden, options, status)),
   );
 }

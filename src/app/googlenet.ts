@@ -5,9 +5,12 @@ import type { ConvertOptions } from '../convert-options.js';
 import { checkLabels } from '../image/labels.js';
 import { preprocess } from '../image/preprocess.js';
 import { softmax, topK } from '../numbers/logits.js';
-import { isHandler, type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
+import type { OnnxBackend } from '../runtimes/backend.js';
+import type { LoadedModel } from '../runtimes/loaded-model.js';
+import type { OnnxRuntime } from '../runtimes/onnx/runtime.js';
+import { isHandler, loadStored } from '../runtimes/tfjs/load.js';
 import type { Provenance } from '../stored-model/provenance.js';
-import type { StoredModel } from '../stored-model/stored-model.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
 import { artifactWarnings, weightWarnings } from '../stored-model/weight-warnings.js';
 import { chooseBackend } from './choose-backend.js';
 import { type ImageBatch, type ImageInput, isBatch, toBatch } from './input.js';
@@ -21,6 +24,13 @@ export interface LoadOptions extends Fetching {
   readonly warmUp?: boolean | undefined;
   /** For a checkpoint: what `convertCheckpoint` takes. */
   readonly convert?: ConvertOptions | undefined;
+  /**
+   * ONNX Runtime, which runs ONNX models, and checkpoints if it is given: `import * as onnxruntime from
+   * 'onnxruntime-web'`. Node finds `onnxruntime-node` for itself where a model is ONNX.
+   */
+  readonly onnxruntime?: OnnxRuntime | undefined;
+  /** Which execution provider of ONNX Runtime; default `onnx`, the processor. */
+  readonly onnxBackend?: OnnxBackend | undefined;
   /**
    * Told what the user should know, such as weights that are no numbers; default `console.warn`. The same
    * stands in the model's `warnings`.
@@ -50,7 +60,7 @@ export interface Values {
 
 /**
  * Loads a GoogLeNet for an app, on the backend of TensorFlow.js that is current; if none was chosen,
- * on the best of those that are registered.
+ * on the best of those that are registered. An ONNX model runs on ONNX Runtime.
  *
  * ```ts
  * const model = await loadGoogLeNet('/models/googlenet/model.json', { labels });
@@ -64,6 +74,8 @@ export async function loadGoogLeNet(
   options: LoadOptions = {},
 ): Promise<GoogLeNet> {
   const { signal, onProgress, labels, warmUp = false, onWarning = warnOnConsole } = options;
+  const { onnxruntime, onnxBackend } = options;
+  const onnx = onnxruntime !== undefined || onnxBackend !== undefined;
   const warnings = new Set<string>();
   let last = { loaded: 0, total: null as number | null };
   const tell = (phase: 'build' | 'warm-up') => onProgress?.({ phase, ...last });
@@ -77,12 +89,11 @@ export async function loadGoogLeNet(
       },
       onWarning: (warning) => warnings.add(warning),
     },
-    options.convert ?? {},
+    { ...(onnx ? { format: 'onnx' } : {}), ...options.convert },
   );
   signal?.throwIfAborted();
   tell('build');
-  await chooseBackend();
-  const { model, faults } = await loadWithFaults(source);
+  const { model, faults } = await loadWithFaults(source, options);
   try {
     signal?.throwIfAborted();
     // What was converted just now has been looked at, under the keys of its checkpoint.
@@ -103,8 +114,17 @@ export async function loadGoogLeNet(
 
 /** The model, and what is wrong with its weights. */
 async function loadWithFaults(
-  source: StoredModel | io.IOHandler,
+  source: AnyModel | io.IOHandler,
+  { onnxruntime, onnxBackend = 'onnx' }: LoadOptions,
 ): Promise<{ model: LoadedModel; faults: readonly string[] }> {
+  if (!isHandler(source) && source.format === 'onnx') {
+    const { ONNX_ADAPTERS } = await import('../runtimes/onnx/backends.js');
+    const { startBackend } = await import('../runtimes/start-backend.js');
+    const adapter = ONNX_ADAPTERS[onnxBackend];
+    const { load } = await startBackend(onnxBackend, adapter, { onnxruntime });
+    return { model: await load(source), faults: weightWarnings(source) };
+  }
+  await chooseBackend();
   if (!isHandler(source) || source.load === undefined) {
     const model = await loadStored(source);
     return { model, faults: isHandler(source) ? [] : weightWarnings(source) };

@@ -3,11 +3,10 @@ import { Pth2tfjsError } from '../base/errors.js';
 import { MAX_CHECKPOINT_BYTES } from '../base/limits.js';
 import type { ConvertOptions } from '../convert-options.js';
 import { isHandler } from '../runtimes/tfjs/load.js';
-import type { NamedBytes } from '../stored-model/artifacts.js';
 import { damaged } from '../stored-model/damaged.js';
 import { isModelJSON, MAX_MODEL_JSON_BYTES } from '../stored-model/model-json.js';
 import { besideURL, type Found, localNames, readURL } from '../stored-model/shard-paths.js';
-import type { StoredModel } from '../stored-model/stored-model.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
 import { withShards } from '../stored-model/with-shards.js';
 import {
   ByteCounter,
@@ -22,9 +21,9 @@ import {
 
 /**
  * Where a model comes from: the URL of a `model.json` or its folder (in Node also its path), the files of the
- * folder that holds it, as a folder picker gives them, or TensorFlow.js's own IOHandler; or a checkpoint
- * (`.pth`, `.safetensors`), by URL, path, `Blob`, stream, `Response` or its bytes, which is converted in
- * memory. Nothing over 1 GiB is read.
+ * folder that holds it, as a folder picker gives them, or TensorFlow.js's own IOHandler; an ONNX file; or a
+ * checkpoint (`.pth`, `.safetensors`), which is converted in memory. Files may come by URL, path, `Blob`, stream,
+ * `Response` or as their bytes. Nothing over 1 GiB is read.
  */
 export type GoogLeNetSource =
   | string
@@ -34,12 +33,15 @@ export type GoogLeNetSource =
   | BytesSource
   | io.IOHandler;
 
-/** The model, wherever it comes from; an IOHandler is handed through. */
+/**
+ * The model, wherever it comes from; an IOHandler is handed through.
+ * @param options a checkpoint is converted to the format that they name
+ */
 export async function resolveSource(
   source: GoogLeNetSource,
   fetching: Fetching,
   options: ConvertOptions,
-): Promise<StoredModel | io.IOHandler> {
+): Promise<AnyModel | io.IOHandler> {
   const counter = new ByteCounter(fetching);
   if (isHandler(source)) return source;
   if (isFiles(source)) return readPicked([...source], counter, options);
@@ -47,11 +49,13 @@ export async function resolveSource(
     const sourceName = (source as Partial<File> | null)?.name;
     const bytes = await readBytes(source, counter);
     if (isModelJSON(bytes)) throw withoutShards();
+    if (isOnnx(bytes)) return openOnnx(bytes);
     return convert(bytes, counter, { sourceName, ...options });
   }
   const { location, file } = await readLocation(String(source), counter);
   const { bytes } = file;
   const name = nameOf(location);
+  if (isOnnx(bytes) || name.endsWith('.onnx')) return openOnnx(bytes);
   if (name !== MODEL_JSON && !isModelJSON(bytes)) {
     return convert(bytes, counter, { sourceName: name, ...options });
   }
@@ -87,15 +91,32 @@ async function readFile(location: string, counter: ByteCounter): Promise<Read> {
   return { bytes: await read(location, counter, most) };
 }
 
+/** As `StoredOnnx` checks in full; loaded only for what starts like one. */
+function isOnnx(bytes: Uint8Array): boolean {
+  return bytes[0] === IR_VERSION_TAG && !(bytes[7] === 0 && bytes[8] === OPENING_BRACE);
+}
+
+const IR_VERSION_TAG = 8;
+/** Where a safetensors file has it. */
+const OPENING_BRACE = 0x7b;
+
+async function openOnnx(bytes: Uint8Array): Promise<AnyModel> {
+  const { StoredOnnx } = await import('../stored-model/stored-onnx.js');
+  return new StoredOnnx(bytes);
+}
+
 /** Loads what reads checkpoints only here: apps that start from a model.json are spared it. */
-async function convert(bytes: Uint8Array, counter: ByteCounter, options: ConvertOptions) {
+async function convert(
+  bytes: Uint8Array,
+  counter: ByteCounter,
+  options: ConvertOptions,
+): Promise<AnyModel> {
   counter.report('convert');
   const { convertCheckpoint } = await import('../convert.js');
   const { files, warnings } = await convertCheckpoint(bytes, options);
   for (const warning of warnings) counter.fetching.onWarning?.(warning);
-  const [modelJSON, ...shards] = files as [NamedBytes, ...NamedBytes[]];
-  const bytesOf = (path: string) => shards.find(({ name }) => name === path)?.bytes as Uint8Array;
-  return withShards(modelJSON.bytes, { read: async (path) => bytesOf(path) });
+  const { openAnyModel } = await import('../stored-model/open-any.js');
+  return openAnyModel(files);
 }
 
 async function readBeside(modelJSON: string, path: string, counter: ByteCounter, most: number) {
@@ -115,11 +136,13 @@ async function readPicked(
   files: readonly File[],
   counter: ByteCounter,
   options: ConvertOptions,
-): Promise<StoredModel> {
+): Promise<AnyModel> {
   const modelJSON = pickModelJSON(files);
   const [only] = files;
   if (modelJSON === undefined && only !== undefined && files.length === 1) {
-    return convert(await readBytes(only, counter), counter, { sourceName: only.name, ...options });
+    const bytes = await readBytes(only, counter);
+    if (isOnnx(bytes)) return openOnnx(bytes);
+    return convert(bytes, counter, { sourceName: only.name, ...options });
   }
   if (modelJSON === undefined) {
     throw new Pth2tfjsError('model', 'there is no model.json among the files', {

@@ -1,10 +1,30 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
+import { type ModelFormat, TFJS_FORMATS } from '../targets/formats.js';
+import type { LoadedModel } from './loaded-model.js';
+import type { OnnxRuntime } from './onnx/runtime.js';
 
 /** The backends of TensorFlow.js. */
-export const BACKEND_NAMES = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
+export const TFJS_BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
+export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
+/** The execution providers of ONNX Runtime. */
+export const ONNX_BACKENDS = ['onnx', 'onnx-webgpu', 'onnx-cuda'] as const;
+export type OnnxBackend = (typeof ONNX_BACKENDS)[number];
+
+export const BACKEND_NAMES = [...TFJS_BACKENDS, ...ONNX_BACKENDS] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
+
+/** The formats of models that a backend runs, the one to convert a checkpoint to first. */
+export function formatsOf(name: BackendName): readonly [ModelFormat, ...ModelFormat[]] {
+  return ONNX_BACKENDS.some((each) => each === name) ? ['onnx'] : TFJS_FORMATS;
+}
+
+/** The backends that run a model of this format. */
+export function backendsFor(format: ModelFormat): readonly BackendName[] {
+  return BACKEND_NAMES.filter((name) => formatsOf(name).includes(format));
+}
 
 /** @throws Pth2tfjsError `usage` for a name of none */
 export function checkBackends(names: readonly string[]): readonly BackendName[] {
@@ -21,7 +41,7 @@ export function checkBackends(names: readonly string[]): readonly BackendName[] 
 export type Precision = 'float32' | 'tf32' | 'float16';
 
 /** What kind of machine does the work: a GPU, a program that plays one, or the processor. */
-export type Hardware = 'gpu' | 'software-gpu' | 'cpu';
+export type Hardware = 'gpu' | 'software-gpu' | 'cpu' | 'unknown';
 
 /** What the work runs on, as the backend itself tells. */
 export interface BackendInfo {
@@ -40,19 +60,22 @@ export interface BackendInfo {
 export interface BackendAdapter {
   /** Optional packages it needs, as `npm install` takes them; none for those that come along. */
   readonly packages: readonly string[];
-  /** Loads the backend's packages, makes it TensorFlow.js's current one, and asks what it runs on. */
+  /** Loads the backend's packages, asks what it runs on, and makes one of TensorFlow.js the current one. */
   start(options: StartOptions): Promise<StartedBackend>;
 }
 
 export interface StartedBackend {
   readonly info: Omit<BackendInfo, 'name'>;
+  /** Takes models of the formats that the backend runs. */
+  load(model: AnyModel): Promise<LoadedModel>;
   /** Gives back what the backend holds, so that the process can exit. */
   stop(): Promise<void> | void;
 }
 
 export interface StartOptions {
-  /** Lets `cuda` compute in TF32, where the card has it. */
+  /** Lets CUDA compute in TF32, where the card has it. */
   readonly tf32: boolean;
+  readonly onnxruntime: OnnxRuntime | undefined;
   /** Imports an optional package. */
   readonly importPackage: ImportPackage;
   readonly packageVersion: PackageVersion;
@@ -72,8 +95,10 @@ export type NvidiaGPUs = () => Promise<{
 } | null>;
 
 export interface BackendOptions {
-  /** Let `cuda` compute in TF32; default off. */
+  /** Let `cuda` and `onnx-cuda` compute in TF32; default off. */
   readonly tf32?: boolean | undefined;
+  /** ONNX Runtime as the app imports it; default: `onnxruntime-node`, in browsers `onnxruntime-web`. */
+  readonly onnxruntime?: OnnxRuntime | undefined;
   /** Default: `import(name)`, from where this package lies. */
   readonly importPackage?: ImportPackage | undefined;
   /** For the report; default: unknown, since a library cannot read files. */

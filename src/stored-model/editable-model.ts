@@ -74,7 +74,7 @@ function isLayer(value: unknown): value is LayerJSON {
  * @param bytes in memory of their own
  */
 export function readWeight(
-  { quantization }: io.WeightsManifestEntry,
+  { quantization }: Pick<io.WeightsManifestEntry, 'quantization'>,
   bytes: Uint8Array,
 ): Float32Array {
   if (quantization !== undefined) return dequantize(bytes, quantization);

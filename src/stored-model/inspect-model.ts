@@ -1,14 +1,14 @@
-import type { TfjsFormat } from '../targets/formats.js';
+import type { ModelFormat } from '../targets/formats.js';
 import type { Provenance } from './provenance.js';
-import type { StoredModel } from './stored-model.js';
+import type { AnyModel } from './stored-onnx.js';
 
-/** What a model of TensorFlow.js holds. */
+/** What a converted model holds. */
 export interface ModelInspection {
-  readonly format: TfjsFormat;
+  readonly format: ModelFormat;
   readonly files: number;
   /** Of all files together. */
   readonly bytes: number;
-  /** The weights in the order of model.json; `dtype` is how they are stored. */
+  /** The weights in the order in which they are stored; `dtype` is how they are stored. */
   readonly tensors: readonly {
     readonly key: string;
     readonly dtype: string;
@@ -22,8 +22,15 @@ export interface ModelInspection {
  * Tells what a model holds, without running it.
  * @throws Pth2tfjsError `model` where what it says of its source makes no sense
  */
-export function inspectModel(model: StoredModel): ModelInspection {
-  const { format, shards, bytes, specs, provenance } = model;
+export function inspectModel(model: AnyModel): ModelInspection {
+  const { format, bytes, provenance } = model;
+  if (model.format === 'onnx') {
+    const tensors = [...model.model.tensors.values()].map(({ name, type, shape }) => {
+      return { key: name, dtype: type ?? 'another type', shape };
+    });
+    return { format, files: 1, bytes, tensors, provenance };
+  }
+  const { shards, specs } = model;
   return {
     format,
     files: 1 + shards.length,

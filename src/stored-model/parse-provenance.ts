@@ -3,7 +3,7 @@ import type { Container } from '../checkpoint/read-checkpoint.js';
 import { FLOAT_DTYPES } from '../checkpoint/tensor/float-dtypes.js';
 import type { Variant } from '../networks/index.js';
 import { VARIANTS } from '../networks/variants.js';
-import { INPUTS, TFJS_FORMATS } from '../targets/formats.js';
+import { INPUTS, MODEL_FORMATS } from '../targets/formats.js';
 import { isObject } from './model-json.js';
 import type { Provenance, SourceFile, TrainingRecord } from './provenance.js';
 import { QUANTIZATIONS } from './quantization.js';
@@ -11,17 +11,21 @@ import { QUANTIZATIONS } from './quantization.js';
 /** Throws unless a value is what it should be; `at` is where it stands, such as `source.sha256`. */
 type Check = (value: unknown, at: string) => void;
 
+/** Where a model keeps what it says of its source, and the file that holds that. */
+const PLACES = { userDefinedMetadata: 'model.json', metadata_props: 'ONNX model' } as const;
+type Place = keyof typeof PLACES;
+
 /** One for each field of a type, so that none is forgotten. */
 type Checks<T> = { readonly [Field in keyof Required<T>]: Check };
 
 /**
  * What a model says of its source, checked once, so that it can be relied upon. Fields that are not known here
  * are left alone: a newer version may have written them.
- * @param value `userDefinedMetadata.pth2tfjs` of a model.json
+ * @param value what lies there under `pth2tfjs`
  * @throws Pth2tfjsError `model` naming the field that is not what it should be
  */
-export function parseProvenance(value: unknown): Provenance {
-  provenance(value, '');
+export function parseProvenance(value: unknown, place: Place = 'userDefinedMetadata'): Provenance {
+  provenance(value, `${place}.pth2tfjs`);
   return value as Provenance;
 }
 
@@ -43,7 +47,7 @@ const channels = is(
   (value) => Array.isArray(value) && value.length === 3 && value.every(Number.isFinite),
   'three numbers',
 );
-const shape = is(isImageShape, '[null, height, width, 3]');
+const shape = is(isImageShape, '[null, height, width, 3] or [null, 3, height, width]');
 const batches = is(
   (value) =>
     value === null || isCount(value) || (isObject(value) && Object.values(value).every(isCount)),
@@ -69,7 +73,7 @@ function object<T>(checks: Checks<T>): Check {
   return (value, at) => {
     if (!isObject(value)) throw wrong(at, value, 'an object');
     for (const [field, check] of Object.entries<Check>(checks)) {
-      check(value[field], at === '' ? field : `${at}.${field}`);
+      check(value[field], `${at}.${field}`);
     }
   };
 }
@@ -95,14 +99,14 @@ const source = object<SourceFile>({
 const provenance = object<Provenance>({
   tool: text,
   network: oneOf(...Object.keys(VARIANTS)),
-  format: oneOf(...TFJS_FORMATS),
+  format: oneOf(...MODEL_FORMATS),
   source: nullable(source),
   stateDict: object<Provenance['stateDict']>({ name: text, prefix: text }),
   ...variantChecks(),
   transformInput: flag,
   numClasses: count,
   input: object<Provenance['input']>({
-    layout: oneOf('NHWC'),
+    layout: oneOf('NHWC', 'NCHW'),
     shape,
     channels: oneOf('RGB'),
     kind: oneOf(...INPUTS),
@@ -132,8 +136,8 @@ function isCount(value: unknown): boolean {
 
 function isImageShape(value: unknown): boolean {
   if (!Array.isArray(value) || value.length !== 4) return false;
-  const [batch, height, width, depth] = value;
-  return batch === null && isCount(height) && isCount(width) && depth === 3;
+  const [batch, ...image] = value;
+  return batch === null && image.every(isCount) && (image[0] === 3 || image[2] === 3);
 }
 
 /** A longer value is not shown whole. */
@@ -142,8 +146,9 @@ const MAX_SHOWN = 60;
 function wrong(at: string, value: unknown, what: string): Pth2tfjsError {
   const whole = value === undefined ? 'missing' : JSON.stringify(value);
   const shown = whole.length > MAX_SHOWN ? `${whole.slice(0, MAX_SHOWN)}…` : whole;
-  const field = ['userDefinedMetadata', 'pth2tfjs', at].filter(Boolean).join('.');
-  return new Pth2tfjsError('model', `${field} in the model.json is ${shown}, it must be ${what}`, {
-    hint: 'convert the checkpoint again, or take userDefinedMetadata.pth2tfjs out of the model.json, which loads without it',
+  const [place, field] = at.split('.') as [Place, string];
+  const file = PLACES[place];
+  return new Pth2tfjsError('model', `${at} in the ${file} is ${shown}, it must be ${what}`, {
+    hint: `convert the checkpoint again, or take ${place}.${field} out of the ${file}, which loads without it`,
   });
 }

@@ -1,5 +1,6 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { fromHalf } from '../numbers/half.js';
+import type { ModelFormat } from '../targets/formats.js';
 
 /**
  * TensorFlow.js's quantization of stored weights, which its loaders take back to float32 by themselves:
@@ -11,6 +12,11 @@ export const QUANTIZATIONS = ['float16', 'uint16', 'uint8'] as const;
 
 /** How weights are stored in less than float32. */
 export type Quantization = (typeof QUANTIZATIONS)[number];
+
+/** Those that a format has. */
+export function quantizationsFor(format: ModelFormat): readonly Quantization[] {
+  return format === 'onnx' ? ['float16'] : QUANTIZATIONS;
+}
 
 /** What the weights manifest says of a tensor that is stored so. */
 export type QuantizationSpec = NonNullable<io.WeightsManifestEntry['quantization']>;

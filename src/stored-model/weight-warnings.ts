@@ -1,15 +1,17 @@
 import type { io } from '@tensorflow/tfjs-core';
 import { faultWarnings, findFaults, type WeightFaults } from '../network/weight-faults.js';
 import { readWeight } from './editable-model.js';
+import { dequantize } from './quantization.js';
 import { COPY_AGAIN, describeSpoilt, findSpoiltShards, weightsIn } from './spoilt-shards.js';
 import { readTensors, storedBytes } from './stored-bytes.js';
-import type { StoredModel } from './stored-model.js';
+import type { AnyModel, StoredOnnx } from './stored-onnx.js';
 
 /**
  * What a user should know of a model's weights, one sentence each: files that are zeros alone or big-endian,
  * and weights that are no numbers, infinite or zeros alone, by name.
  */
-export function weightWarnings(model: StoredModel): string[] {
+export function weightWarnings(model: AnyModel): string[] {
+  if (model.format === 'onnx') return faultWarnings(findFaults(onnxFloats(model)));
   const { specs, shards } = model;
   const parts = shards.map(({ bytes }) => bytes);
   const faults = findFaults(readFloats(specs, parts));
@@ -20,6 +22,13 @@ export function weightWarnings(model: StoredModel): string[] {
     // What a whole file is spoilt by needs no list of its tensors.
     ...faultWarnings(without(faults, inside)),
   ];
+}
+
+function* onnxFloats({ model }: StoredOnnx): Generator<[string, Float32Array]> {
+  for (const [name, { type, bytes }] of model.tensors) {
+    if (type === 'float16') yield [name, dequantize(bytes, { dtype: type })];
+    if (type === 'float32') yield [name, readWeight({}, bytes.slice())];
+  }
 }
 
 function without(faults: WeightFaults, names: ReadonlySet<string>): WeightFaults {

@@ -4,6 +4,7 @@ import { prepareBackend } from '../runtimes/backends.js';
 import { quantizationOf } from '../stored-model/editable-model.js';
 import { madeOf } from '../stored-model/provenance.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
 import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
@@ -37,13 +38,14 @@ import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
 import type { Golden } from './golden.js';
 import { type Graph, openGraph } from './graph.js';
 import { Laboratory } from './laboratory.js';
+import { openOnnxGraph } from './onnx-graph.js';
 import { readOtherWeights, readWeights } from './read-weights.js';
 import { defaultRtol, rtolThatPasses } from './tolerance.js';
 import type { BackendResult, VerifyOptions } from './verification.js';
 
 /** A failed parity check, and what is known about it. */
 export interface Failure {
-  readonly model: StoredModel;
+  readonly model: AnyModel;
   readonly golden: Golden;
   /** The backend's result to be explained. */
   readonly failing: BackendResult;
@@ -93,9 +95,10 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
   try {
     const { model } = failure;
-    const graph = model.format === 'graph' ? openGraph(model) : undefined;
+    if (model.format === 'layers') return await search(failure, { layers: model });
+    const graph = model.format === 'onnx' ? openOnnxGraph(model) : openGraph(model);
     if (graph === null) return { cause: null, attempts: [], hints: [GRAPH] };
-    return await search(failure, graph);
+    return await search(failure, { layers: graph.layers, graph });
   } catch (error) {
     // A model that nobody here wrote may be unlike anything expected; the verdict stands all the same.
     const reason = error instanceof Error ? error.message : String(error);
@@ -103,15 +106,21 @@ export async function diagnose(failure: Failure): Promise<Diagnosis> {
   }
 }
 
-async function search(failure: Failure, graph: Graph | undefined): Promise<Diagnosis> {
+/** What the search works on: layers, and the graph that they stand for, if it is one that fails. */
+interface Opened {
+  readonly layers: StoredModel;
+  readonly graph?: Graph;
+}
+
+async function search(failure: Failure, opened: Opened): Promise<Diagnosis> {
   const { model, failing, options, golden } = failure;
   const backend = await prepareBackend('wasm', options);
   const goal = Math.max(options.tolerance?.rtol ?? 0, defaultRtol('float32', failing.stored));
   try {
     const checkpoint = await readWeights(options.checkpoint, model.provenance);
-    const lab = new Laboratory(graph?.layers ?? model, golden, goal, failing.layers, checkpoint);
+    const lab = new Laboratory(opened.layers, golden, goal, failing.layers, checkpoint);
     try {
-      return await interrogate(lab, failure, graph);
+      return await interrogate(lab, failure, opened);
     } finally {
       lab.dispose();
     }
@@ -123,15 +132,15 @@ async function search(failure: Failure, graph: Graph | undefined): Promise<Diagn
 async function interrogate(
   lab: Laboratory,
   { model, failing, options }: Failure,
-  graph: Graph | undefined,
+  { layers, graph }: Opened,
 ): Promise<Diagnosis> {
   const { provenance } = model;
   const attempts: Attempt[] = [];
   const before = worstError(failing);
   const first = graph === undefined ? asItIs(failing) : asGraph(failing, graph);
-  const whole = weightFiles(model);
+  const whole: Lineup = model.format === 'onnx' ? () => [] : weightFiles(model);
   const passed = await readOtherWeights(options.checkpoint, provenance);
-  const other = otherCheckpoint(passed, graph?.layers ?? model);
+  const other = otherCheckpoint(passed, layers);
   for (const lineup of [first, whole, other, ...LINEUPS]) {
     for (const suspect of lineup(lab)) {
       options.onProgress?.({

@@ -11,9 +11,10 @@ import { readTensors } from '../stored-model/stored-bytes.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
 import type { InputKind } from '../targets/formats.js';
 
-/** A graph model, which runs as a whole, and the layers model of the same weights, which can be edited. */
+/** A graph, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {
-  readonly model: StoredModel;
+  /** Null where TensorFlow.js does not run it. */
+  readonly model: StoredModel | null;
   /** The network's layers with the graph's weights, for normalised images. */
   readonly layers: StoredModel;
   /** Nodes and constants that are not as `convert` writes them. */

@@ -1,5 +1,5 @@
 import { toNCHW } from '../numbers/layout.js';
-import type { LoadedModel } from '../runtimes/tfjs/load.js';
+import type { LoadedModel } from '../runtimes/loaded-model.js';
 import { measureErrors } from './compare.js';
 import { type Activation, batchNHWC, type Golden } from './golden.js';
 import { networkLayers } from './structure.js';

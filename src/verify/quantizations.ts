@@ -2,9 +2,9 @@ import { isPth2tfjsError } from '../base/errors.js';
 import { type CheckpointSource, openCheckpoint } from '../checkpoint/checkpoint-file.js';
 import { convertCheckpoint } from '../convert.js';
 import type { ConvertOptions } from '../convert-options.js';
-import { openStoredModel } from '../stored-model/open.js';
-import { QUANTIZATIONS, type Quantization } from '../stored-model/quantization.js';
-import type { StoredModel } from '../stored-model/stored-model.js';
+import { openAnyModel } from '../stored-model/open-any.js';
+import { type Quantization, quantizationsFor } from '../stored-model/quantization.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
 import type { Golden } from './golden.js';
 import type { Verification, VerifyOptions } from './verification.js';
 import { verifyStored } from './verify-model.js';
@@ -24,7 +24,7 @@ export interface QuantizationTrial {
 /** What a verification tells of a model that is stored so. */
 export function trialOf(
   stored: QuantizationTrial['stored'],
-  { bytes }: StoredModel,
+  { bytes }: Pick<AnyModel, 'bytes'>,
   { results }: Verification,
 ): QuantizationTrial {
   const images = results[0]?.comparison.images ?? [];
@@ -54,7 +54,7 @@ export async function compareQuantizations(
   const logitsOnly = { ...golden, activations: new Map() };
   const opened = openCheckpoint(checkpoint, convert);
   const trials: QuantizationTrial[] = [];
-  for (const quantization of [undefined, ...QUANTIZATIONS]) {
+  for (const quantization of [undefined, ...quantizationsFor(convert.format ?? 'layers')]) {
     const stored = quantization ?? 'float32';
     const known = measured.find((trial) => trial.stored === stored);
     try {
@@ -67,8 +67,8 @@ export async function compareQuantizations(
 
   async function measure(options: ConvertOptions, stored: QuantizationTrial['stored']) {
     const { files } = await convertCheckpoint(opened, options);
-    const model = openStoredModel(files);
-    const verification = await verifyStored(model, logitsOnly, { ...verify, diagnose: false });
+    const model = openAnyModel(files);
+    const verification = await verifyStored([model], logitsOnly, { ...verify, diagnose: false });
     return trialOf(stored, model, verification);
   }
 }

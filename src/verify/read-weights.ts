@@ -69,7 +69,7 @@ export async function remarkOnCheckpoint(
 }
 
 /** What `key` calls the very network that the model was made of, whatever else is beside it. */
-function keyOf({ name, prefix }: Provenance['stateDict']): string {
+export function keyOf({ name, prefix }: Provenance['stateDict']): string {
   const last = prefix.slice(0, -1);
   if (last === '' || name === last || name.endsWith(`.${last}`)) return name;
   return name === '.' ? last : `${name}.${last}`;

@@ -11,7 +11,7 @@ import type { ToleranceOptions } from './tolerance.js';
 /** What is asked of a verification, and what it tells. */
 
 export interface VerifyOptions extends BackendOptions {
-  /** Run one after the other; default `['wasm']`. */
+  /** Run one after the other; default `['wasm']`, for an ONNX model `['onnx']`. */
   readonly backends?: readonly BackendName[] | undefined;
   readonly tolerance?: ToleranceOptions | undefined;
   /** Fail where the work would run on a processor or a software adapter. */
@@ -21,6 +21,8 @@ export interface VerifyOptions extends BackendOptions {
    * what the model has stored be compared with what converting it gives.
    */
   readonly checkpoint?: CheckpointSource | undefined;
+  /** Compare what the model has stored with the checkpoint, where parity holds; default true. */
+  readonly compareStored?: boolean | undefined;
   /** Look for the cause when parity fails; default true. */
   readonly diagnose?: boolean | undefined;
   /** Accept a golden file that was made from another checkpoint. */

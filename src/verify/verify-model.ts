@@ -2,14 +2,20 @@ import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
 import { VERSION } from '../base/version.js';
 import { openCheckpoint } from '../checkpoint/checkpoint-file.js';
-import { type BackendInfo, type BackendName, checkBackends } from '../runtimes/backend.js';
+import {
+  type BackendInfo,
+  type BackendName,
+  checkBackends,
+  formatsOf,
+} from '../runtimes/backend.js';
 import { prepareBackend } from '../runtimes/backends.js';
-import { type LoadedModel, loadStored } from '../runtimes/tfjs/load.js';
+import type { LoadedModel } from '../runtimes/loaded-model.js';
+import { checkRuns } from '../runtimes/start-backend.js';
 import type { NamedBytes } from '../stored-model/artifacts.js';
 import { quantizationIn } from '../stored-model/editable-model.js';
-import { readStoredModel } from '../stored-model/open.js';
+import { readAnyModel } from '../stored-model/open-any.js';
 import type { Quantization } from '../stored-model/quantization.js';
-import type { StoredModel } from '../stored-model/stored-model.js';
+import type { AnyModel } from '../stored-model/stored-onnx.js';
 import { breathe } from './breathe.js';
 import { compareLogits } from './compare.js';
 import { diagnose } from './diagnose.js';
@@ -24,7 +30,7 @@ import type { BackendResult, Verification, VerifyOptions } from './verification.
  * Runs a written model on backends and compares its logits with PyTorch's, image by image; layer by
  * layer where the golden file holds activations; and looks for the cause where they differ.
  *
- * @param files `model.json` and its shards, as read back from where they were written
+ * @param files `model.json` and its shards, or `model.onnx`, as read back from where they were written
  * @throws Pth2tfjsError `usage` for a backend that there is none of, or a bound below 0; `model` for files
  *   that are no such model; `golden` when the images, the classes or the checkpoint do not fit the model; `model` also when parity holds and a stored weight is
  *   not the checkpoint's; `backend` when a backend is absent; `no-gpu`
@@ -37,29 +43,39 @@ export async function verifyModel(
 ): Promise<Verification> {
   checkBackends(options.backends ?? []);
   checkTolerance(options.tolerance ?? {});
-  return verifyStored(await readStoredModel(files), golden, options);
+  return verifyStored([await readAnyModel(files)], golden, options);
 }
 
-/** The same of a model that is open. */
+/**
+ * The same of a model that is open.
+ * @param models the same network in as many formats as the backends need, the first for the report
+ */
 export async function verifyStored(
-  model: StoredModel,
+  models: readonly [AnyModel, ...AnyModel[]],
   golden: Golden,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { provenance } = model;
+  const [{ format, provenance }] = models;
   if (!options.allowOtherCheckpoint) checkSameCheckpoint(provenance, golden);
+  const backends = options.backends ?? [format === 'onnx' ? 'onnx' : 'wasm'];
+  // Before any of them works for minutes.
+  const runs = backends.map((name) => ({ name, model: modelFor(name, models) }));
   const results: BackendResult[] = [];
-  for (const name of options.backends ?? ['wasm']) {
-    results.push(await onBackend(name, model, golden, options));
-  }
+  for (const { name, model } of runs) results.push(await onBackend(name, model, golden, options));
   const passed = results.every(({ comparison }) => comparison.passed);
-  const failing = results.find(({ comparison }) => !comparison.passed);
+  const failing = results.findIndex(({ comparison }) => !comparison.passed);
   const diagnosis =
-    failing === undefined || options.diagnose === false
+    failing < 0 || options.diagnose === false
       ? null
-      : await diagnose({ model, golden, failing, options: whileDiagnosing(options) });
-  if (passed && options.checkpoint !== undefined) {
-    await checkStoredWeights(model, golden, options.checkpoint);
+      : await diagnose({
+          model: (runs[failing] as Run).model,
+          golden,
+          failing: results[failing] as BackendResult,
+          options: whileDiagnosing(options),
+        });
+  const { checkpoint, compareStored = true } = options;
+  if (passed && compareStored && checkpoint !== undefined) {
+    for (const model of models) await checkStoredWeights(model, checkpoint);
   }
   const { modelName = 'model', goldenName = 'golden', runtime = '' } = options;
   return {
@@ -75,6 +91,18 @@ export async function verifyStored(
   };
 }
 
+interface Run {
+  readonly name: BackendName;
+  readonly model: AnyModel;
+}
+
+/** @throws Pth2tfjsError `backend` for one that runs none of them */
+function modelFor(name: BackendName, models: readonly [AnyModel, ...AnyModel[]]): AnyModel {
+  const model = models.find(({ format }) => formatsOf(name).includes(format)) ?? models[0];
+  checkRuns(name, model);
+  return model;
+}
+
 function whileDiagnosing(options: VerifyOptions): VerifyOptions {
   const { onProgress, checkpoint } = options;
   return {
@@ -86,7 +114,7 @@ function whileDiagnosing(options: VerifyOptions): VerifyOptions {
 
 async function onBackend(
   name: BackendName,
-  stored: StoredModel,
+  stored: AnyModel,
   golden: Golden,
   options: VerifyOptions,
 ): Promise<BackendResult> {
@@ -94,8 +122,9 @@ async function onBackend(
   const backend = await prepareBackend(name, options);
   try {
     if (options.requireGpu) requireGpu(backend.info);
-    const model = await loadStored(stored);
-    const quantization = quantizationIn(stored.specs);
+    const model = await backend.load(stored);
+    const quantization =
+      stored.format === 'onnx' ? stored.quantization : quantizationIn(stored.specs);
     try {
       return await runBackend(model, { info: backend.info, stored: quantization }, golden, options);
     } finally {
@@ -108,13 +137,18 @@ async function onBackend(
 
 function requireGpu({ name, device, driver, hardware }: BackendInfo): void {
   if (hardware === 'gpu') return;
-  const what = hardware === 'cpu' ? 'the processor' : 'a software adapter';
   const where = driver === null ? device : `${device}, ${driver}`;
+  if (hardware === 'unknown') {
+    throw new Pth2tfjsError('no-gpu', `${name} does not tell what it runs on (${where})`, {
+      hint: 'npm install webgpu, which names the adapter',
+    });
+  }
+  const what = hardware === 'cpu' ? 'the processor' : 'a software adapter';
   throw new Pth2tfjsError(
     'no-gpu',
     `the backend ${name} runs on ${what} (${where}), not on a GPU`,
     {
-      hint: `choose ${option('backends', 'webgpu')} or cuda on a machine with a GPU and its driver, or drop ${option('requireGpu')}`,
+      hint: `choose ${option('backends', 'webgpu')}, cuda, onnx-webgpu or onnx-cuda on a machine with a GPU and its driver, or drop ${option('requireGpu')}`,
     },
   );
 }

@@ -124,7 +124,10 @@ describe('what a person sees', () => {
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
     const args = [main, 'classify', model, '-', '--top', '1'];
     const run = spawnSync(process.execPath, args, { input: readFileSync(photo), encoding: 'utf8' });
-    expect(run).toMatchObject({ stdout: 'stdin:\n  0.0441  spoonbill (129)\n', stderr: '' });
+    expect(run).toMatchObject({
+      stdout: 'stdin:\n  0.0441  spoonbill (129)\n',
+      stderr: 'runs on wasm (WebAssembly, SIMD, 1 thread)\n',
+    });
   });
 
   it('a bad image by name, while the others go on', SLOW, async () => {
@@ -139,7 +142,8 @@ describe('what a person sees', () => {
     const run = await pth2tfjs('classify', model, ...images, '--top', '1');
     expect(run.stdout).toBe(`${good}\n  0.0441  spoonbill (129)\n`);
     expect(run.status).toBe(2);
-    const lines = run.stderr.trimEnd().split('\n');
+    const [where, ...lines] = run.stderr.trimEnd().split('\n');
+    expect(where).toBe('runs on wasm (WebAssembly, SIMD, 1 thread)');
     expect(lines).toHaveLength(4);
     // The reason is libvips's, which has one text for all images that are decoded at a time.
     const reason = '(.*end of JPEG.*|the file is damaged); copy or download it again';
@@ -162,7 +166,7 @@ describe('what a person sees', () => {
     [['classify', model, photo, '--image-size', '96'], /go with a checkpoint/],
     // The same of others.
     [['classify', model], /classify needs <model> and <images\.\.>/],
-    [['classify', folder, photo], /holds no model\.json; /],
+    [['classify', folder, photo], /holds no model\.json and no model\.onnx; /],
     [['classify', model, photo, '--batch', 'x'], /--batch takes a whole number/],
     [
       ['classify', model, photo, '--labels', photo],

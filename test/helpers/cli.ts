@@ -12,7 +12,7 @@ export const GOLDEN = fileURLToPath(new URL('../../golden/', import.meta.url));
 const QUIET = { GITHUB_ACTIONS: 'false' };
 
 /** What a command tells a log where its machine is slow, such as `wasm: image 2 of 4 (25 %)`. */
-const PROGRESS = /^\w+: .* \(\d+ %\)\n/gm;
+const PROGRESS = /^[\w-]+: .* \(\d+ %\)\n/gm;
 
 export interface Run {
   readonly status: number | null;
@@ -30,8 +30,17 @@ export function pth2tfjsWith(
   env: Readonly<Record<string, string>>,
   ...args: string[]
 ): Promise<Run> {
+  return pth2tfjsIn(process.cwd(), env, ...args);
+}
+
+/** The same, from a folder where optional packages are looked for. */
+export function pth2tfjsIn(
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<Run> {
   return new Promise((resolve) => {
-    const options = { maxBuffer: 64 * 2 ** 20, env: { ...process.env, ...QUIET, ...env } };
+    const options = { cwd, maxBuffer: 64 * 2 ** 20, env: { ...process.env, ...QUIET, ...env } };
     const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr: stderr.replace(PROGRESS, '') });
     });

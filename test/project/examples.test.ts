@@ -93,13 +93,13 @@ describe('examples/browser', SLOW, () => {
     expect(warnings).toEqual([]);
   });
 
-  // 876 kB and 239.7 kB; the rest is room for what minifiers change.
-  test('fetches no more than 900 kB of code, gzipped 240 kB, to run a model.json', () => {
+  // 878 kB and 242.2 kB; the rest is room for what minifiers change.
+  test('fetches no more than 900 kB of code, gzipped 245 kB, to run a model.json', () => {
     const code = fetchedChunks(output).map((chunk) => chunk.code);
     expect(code.length).toBeGreaterThan(5);
     const sum = (sizes: readonly number[]) => sizes.reduce((a, b) => a + b, 0);
     expect(sum(code.map((text) => text.length))).toBeLessThan(900e3);
-    expect(sum(code.map((text) => gzipSync(text).length))).toBeLessThan(240e3);
+    expect(sum(code.map((text) => gzipSync(text).length))).toBeLessThan(245e3);
   });
 
   test.skipIf(CHROMIUM === undefined).each([

@@ -6,7 +6,7 @@ import wasmManifest from '@tensorflow/tfjs-backend-wasm/package.json' with { typ
 import webgpuManifest from '@tensorflow/tfjs-backend-webgpu/package.json' with { type: 'json' };
 import { describe, expect, test } from 'vitest';
 import dawnManifest from 'webgpu/package.json' with { type: 'json' };
-import { hardwareOf } from '../../src/runtimes/tfjs/backends/webgpu.js';
+import { hardwareOf } from '../../src/runtimes/adapter.js';
 import { CHECKPOINT } from '../helpers/bundled.js';
 import { expectFailure, GOLDEN, pth2tfjsWith } from '../helpers/cli.js';
 import { SLOW } from '../helpers/tiers.js';

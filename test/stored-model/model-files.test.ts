@@ -20,8 +20,9 @@ async function stockLogits(handler: tf.io.IOHandler | string): Promise<Float32Ar
 }
 
 async function logitsOf(location: string): Promise<Float32Array> {
-  const opened = await openModelArgument(location, true);
-  const model = await loadStored(opened.model ?? expect.fail('a checkpoint'));
+  const { model: opened } = await openModelArgument(location, true);
+  if (opened === undefined || opened.format === 'onnx') expect.fail('no model of TensorFlow.js');
+  const model = await loadStored(opened);
   const values = await model.predict(TINY_IMAGE);
   model.dispose();
   return values;
@@ -139,7 +140,7 @@ describe('what stock TensorFlow.js loads from a server', () => {
     const weightsManifest = [{ paths: ['a.bin'], weights }];
     const folder = place('typed', { 'model.json': json([], { weightsManifest }), 'a.bin': data });
     const { model } = await openModelArgument(folder, true);
-    expect(model?.shards[0]?.bytes).toHaveLength(415);
+    expect(model).toMatchObject({ shards: [{ bytes: { length: 415 } }] });
     place('typed', { 'a.bin': data.subarray(1) });
     const { message } = await failureOf(() => openModelArgument(folder, true));
     expect(message).toMatch(/has 414 bytes of weights, where model\.json describes 415/);

@@ -30,9 +30,10 @@ describe('convert to ONNX', () => {
   it('writes a folder where it is asked for by --format', SLOW, async () => {
     expect((await convert('folder', '--format', 'onnx')).status).toBe(0);
     expect(readdirSync(at('folder'))).toEqual(['model.onnx']);
-    const golden = join(GOLDEN, 'googlenet.golden.pth.gz');
-    const message = /folder holds an ONNX model, which is not run here yet; pass the checkpoint/;
-    expectFailure(await pth2tfjs('verify', at('folder'), '--golden', golden), 2, message);
+    const inspected = await pth2tfjs('inspect', at('folder'));
+    expect(inspected).toMatchObject({ status: 0, stderr: '' });
+    expect(inspected.stdout).toMatch(/: ONNX model, 1 file, 26,\d\d\d,\d\d\d bytes$/m);
+    expect(inspected.stdout).toMatch(/^input: NCHW, 224x224 RGB, normalized$/m);
   });
 
   it('replaces a file only with --force', SLOW, async () => {
@@ -47,7 +48,7 @@ describe('convert to ONNX', () => {
     [['--format', 'layers'], /refused\.onnx ends in \.onnx, and --format is layers; drop --format/],
     [
       ['--golden', join(GOLDEN, 'googlenet.golden.pth.gz')],
-      /--golden goes with layers, graph and safetensors/,
+      /needs the package onnxruntime-node, which is not installed; npm install onnxruntime-node/,
     ],
   ])('refuses %s, and leaves nothing behind', async (options, message) => {
     expectFailure(await convert('refused.onnx', ...options), 2, message);

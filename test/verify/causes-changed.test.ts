@@ -66,7 +66,7 @@ describe('a model that was changed after converting', () => {
     );
     const golden = await readGolden(readFileSync(new URL(LAYERED, import.meta.url)));
     const { diagnosis } = await verifyStored(
-      closeModel(withWeights(model, new Map(changed))),
+      [closeModel(withWeights(model, new Map(changed)))],
       { ...golden, activations: new Map() },
       { checkpoint: BUNDLED },
     );

@@ -4,6 +4,7 @@ import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { damaged } from '../../stored-model/damaged.js';
 import { readStoredModel } from '../../stored-model/open.js';
 import { formatOf, provenanceIn, type StoredModel } from '../../stored-model/stored-model.js';
+import type { AnyModel } from '../../stored-model/stored-onnx.js';
 import type { LoadedModel } from '../loaded-model.js';
 
 export type { LayerVisitor, LoadedModel } from '../loaded-model.js';
@@ -21,6 +22,12 @@ export function loadModel(files: readonly NamedBytes[] | io.IOHandler): Promise<
 /** The same of a model that is open, or of a handler. */
 export function loadStored(model: StoredModel | io.IOHandler): Promise<LoadedModel> {
   return orDamaged(() => load(model));
+}
+
+/** The same for whoever takes any model; ONNX's never come here. */
+export async function loadTfjs(model: AnyModel): Promise<LoadedModel> {
+  if (model.format !== 'onnx') return loadStored(model);
+  throw new Error('an ONNX model reached TensorFlow.js');
 }
 
 async function orDamaged<T>(work: () => Promise<T>): Promise<T> {

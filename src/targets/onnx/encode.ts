@@ -78,7 +78,11 @@ function encodeAttribute(name: string, value: Attribute): Message {
 }
 
 /** TensorProto.DataType. */
-const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = { float32: 1, uint8: 2, float16: 10 };
+export const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  uint8: 2,
+  float16: 10,
+};
 
 function encodeTensor({ name, shape, type, bytes }: OnnxTensor): Message {
   const message = new Message();

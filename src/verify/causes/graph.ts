@@ -1,4 +1,6 @@
-import { type LoadedModel, loadStored } from '../../runtimes/tfjs/load.js';
+import type { LoadedModel } from '../../runtimes/loaded-model.js';
+import { loadStored } from '../../runtimes/tfjs/load.js';
+import type { StoredModel } from '../../stored-model/stored-model.js';
 import { imageNHWC } from '../golden.js';
 import type { Graph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
@@ -8,13 +10,16 @@ import { asItIs } from './backend.js';
 import { CONVERT_AGAIN, type Lineup, type Suspect } from './suspect.js';
 
 /**
- * A graph as it is, on another backend; and the layers that stand for it from here on, which only do
+ * A graph as it is, on another backend (for ONNX, its layers in TensorFlow.js); and the layers that stand for it from here on, which only do
  * otherwise where its nodes are not the network's.
  */
 export function asGraph(failing: BackendResult, graph: Graph): Lineup {
   return function* (lab) {
-    for (const suspect of asItIs(failing)(lab)) yield onWasm(suspect, graph);
-    const { odd } = graph;
+    const { model, odd } = graph;
+    for (const suspect of asItIs(failing)(lab)) {
+      if (model !== null) yield onWasm(suspect, model);
+      else if (odd.length === 0) yield suspect;
+    }
     const names = odd.length > 3 ? [...odd.slice(0, 3), 'others'] : odd;
     const which = names.length === 0 ? '' : `: ${names.join(', ')}`;
     yield {
@@ -28,11 +33,11 @@ export function asGraph(failing: BackendResult, graph: Graph): Lineup {
   };
 }
 
-function onWasm({ variation: _, ...suspect }: Suspect, graph: Graph): Suspect {
+function onWasm({ variation: _, ...suspect }: Suspect, stored: StoredModel): Suspect {
   return {
     ...suspect,
     measure: async (lab) => {
-      const model = await loadStored(graph.model);
+      const model = await loadStored(stored);
       try {
         return { error: await worstError(lab, model) };
       } finally {

@@ -118,7 +118,12 @@ function imageList(images: readonly number[]): string {
   return `${images.length === 1 ? 'image' : 'images'} ${shown}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-const HARDWARE = { gpu: 'GPU', 'software-gpu': 'software, no GPU', cpu: 'processor' } as const;
+const HARDWARE = {
+  gpu: 'GPU',
+  'software-gpu': 'software, no GPU',
+  cpu: 'processor',
+  unknown: 'unknown hardware',
+} as const;
 
 /** What a backend ran on, as pairs of label and text. */
 export function backendPairs({ backend, millisecondsPerImage: time }: BackendResult): Pairs {

@@ -1,4 +1,5 @@
 import type { BackendAdapter } from '../../backend.js';
+import { loadTfjs } from '../load.js';
 import { activate } from './activate.js';
 
 /** Plain JavaScript on the processor: slow, and the same everywhere. */
@@ -18,6 +19,7 @@ export const CPU: BackendAdapter = {
           '@tensorflow/tfjs-backend-cpu': version_cpu,
         },
       },
+      load: loadTfjs,
       stop: () => undefined,
     };
   },

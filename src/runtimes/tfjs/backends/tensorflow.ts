@@ -6,8 +6,9 @@ import type {
   StartedBackend,
   StartOptions,
 } from '../../backend.js';
+import { bridgeUtil, forbidTF32, isTF32Forbidden, quietLibrary } from '../../node-host.js';
+import { loadTfjs } from '../load.js';
 import { activate } from './activate.js';
-import { bridgeUtil, forbidTF32, isTF32Forbidden, quietLibrary } from './node-host.js';
 
 const CPU_PACKAGE = '@tensorflow/tfjs-node';
 const GPU_PACKAGE = '@tensorflow/tfjs-node-gpu';
@@ -65,7 +66,8 @@ async function startTensorFlow(name: string, options: StartOptions): Promise<Sta
   try {
     const version = await register(core, name, options);
     const backend = await activateOwn(name);
-    return { info: await describe(core, name, version, backend, options.nvidiaGPUs), stop };
+    const info = await describe(core, name, version, backend, options.nvidiaGPUs);
+    return { info, load: loadTfjs, stop };
   } catch (error) {
     stop();
     throw error;

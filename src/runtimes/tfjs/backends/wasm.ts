@@ -1,4 +1,5 @@
 import type { BackendAdapter } from '../../backend.js';
+import { loadTfjs } from '../load.js';
 import { activate } from './activate.js';
 
 /** WebAssembly on the processor: part of every installation, and the default. */
@@ -22,6 +23,7 @@ export const WASM: BackendAdapter = {
           '@tensorflow/tfjs-backend-wasm': version_wasm,
         },
       },
+      load: loadTfjs,
       stop: () => undefined,
     };
   },

@@ -1,5 +1,15 @@
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import type { BackendAdapter, Hardware, ImportPackage, StartedBackend } from '../../backend.js';
+import {
+  type Adapter,
+  type AdapterInfo,
+  currentGPU,
+  type Device,
+  describeAdapter,
+  provideWebGPU,
+  requestAdapter,
+} from '../../adapter.js';
+import type { BackendAdapter, ImportPackage, StartedBackend } from '../../backend.js';
+import { loadTfjs } from '../load.js';
 import { activate } from './activate.js';
 
 const TFJS_BACKEND = '@tensorflow/tfjs-backend-webgpu';
@@ -28,58 +38,6 @@ export const WEBGPU: BackendAdapter = {
   },
 };
 
-/** What this file needs of the WebGPU API. */
-interface GPU {
-  requestAdapter(options?: object): Promise<Adapter | null>;
-}
-
-interface Adapter {
-  readonly info: AdapterInfo;
-  readonly limits: object;
-  requestDevice(descriptor: object): Promise<Device>;
-}
-
-interface AdapterInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly isFallbackAdapter?: boolean;
-}
-
-interface Device {
-  readonly queue: { onSubmittedWorkDone(): Promise<void> };
-  readonly lost: Promise<unknown>;
-  destroy(): void;
-}
-
-function currentGPU(): GPU | undefined {
-  return (globalThis.navigator as { readonly gpu?: GPU } | undefined)?.gpu;
-}
-
-/**
- * Puts Dawn where browsers have WebGPU: `navigator.gpu`, and the classes and flags beside it.
- * `remove` takes all of it away again: while it is there, Dawn's threads keep the process alive.
- */
-async function provideWebGPU(importPackage: ImportPackage): Promise<{ remove(): void }> {
-  const { create, globals } = (await importPackage('webgpu')) as {
-    create(options: string[]): GPU;
-    globals: Readonly<Record<string, unknown>>;
-  };
-  const added = Object.keys(globals).filter((name) => !(name in globalThis));
-  for (const name of added) Reflect.set(globalThis, name, globals[name]);
-  const hadNavigator = 'navigator' in globalThis;
-  if (!hadNavigator) Reflect.set(globalThis, 'navigator', {});
-  Object.defineProperty(globalThis.navigator, 'gpu', { value: create([]), configurable: true });
-  return {
-    remove: () => {
-      Reflect.deleteProperty(globalThis.navigator, 'gpu');
-      if (!hadNavigator) Reflect.deleteProperty(globalThis, 'navigator');
-      for (const name of added) Reflect.deleteProperty(globalThis, name);
-    },
-  };
-}
-
 /**
  * Registers the backend with a device of our own. The package registers one only when it is first
  * imported, and only once, so that a device that was destroyed would never come back.
@@ -89,8 +47,8 @@ async function startBackend(
   versions: Readonly<Record<string, string>>,
   removeWebGPU: () => void,
 ): Promise<StartedBackend> {
-  const adapter = await currentGPU()?.requestAdapter({ powerPreference: 'high-performance' });
-  if (adapter === null || adapter === undefined) throw new Error(NO_ADAPTER);
+  const adapter = await requestAdapter();
+  if (adapter === undefined) throw new Error(NO_ADAPTER);
   const { WebGPUBackend } = (await importPackage(TFJS_BACKEND)) as {
     WebGPUBackend: new (device: Device, info: AdapterInfo) => KernelBackend;
   };
@@ -102,12 +60,11 @@ async function startBackend(
   await activate('webgpu');
   return {
     info: {
-      device: info.device || `${info.vendor} ${info.architecture}`.trim() || 'unnamed adapter',
-      driver: info.description || null,
-      hardware: hardwareOf(info),
+      ...describeAdapter(adapter),
       precision: 'float32',
       versions: { '@tensorflow/tfjs-core': core.version_core, ...versions },
     },
+    load: loadTfjs,
     stop: async () => {
       await device.queue.onSubmittedWorkDone();
       core.removeBackend('webgpu');
@@ -133,12 +90,3 @@ function largestLimits({ limits }: Adapter): Record<string, number> {
 
 const NO_ADAPTER =
   'it finds no GPU; install the driver of yours (on Linux its Vulkan driver, and libvulkan1)';
-
-/** The programs that play a GPU, by what they call themselves. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render/i;
-
-/** Whether an adapter is a GPU or a program on the processor. */
-export function hardwareOf(info: AdapterInfo): Hardware {
-  const words = [info.vendor, info.architecture, info.device, info.description].join(' ');
-  return info.isFallbackAdapter || SOFTWARE.test(words) ? 'software-gpu' : 'gpu';
-}

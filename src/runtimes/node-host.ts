@@ -1,10 +1,11 @@
 /**
- * What tfjs-node wants of the process that it runs in. Node is reached through `globalThis`: where
+ * What native libraries want of the process that they run in. Node is reached through `globalThis`: where
  * there is none, none of this does anything.
  */
 interface Host {
   readonly process?: {
     readonly env: Environment;
+    readonly versions?: { readonly node?: string };
     /** Since Node 20.16 and 22.3. */
     getBuiltinModule?(name: string): object | undefined;
   };
@@ -19,6 +20,11 @@ interface Environment {
 const host = () => (globalThis as unknown as Host).process;
 const builtin = (name: string) => host()?.getBuiltinModule?.(name);
 const environment = (): Environment => host()?.env ?? {};
+
+/** Whether this is Node, or what calls itself so: Bun, Deno. */
+export function isNode(): boolean {
+  return host()?.versions?.node !== undefined;
+}
 
 /** Keeps TensorFlow's notes about itself off stderr, unless the user chose a level; errors remain. */
 export function quietLibrary(): void {
