@@ -130,12 +130,14 @@ export function keysOf(recipe: Recipe): string[] {
   return [`${module}.weight`, ...FIELDS.map((field) => `${batchNorm.module}.${field}`)];
 }
 
+type Numbers = Float32Array | Float64Array;
+
 /** A BatchNorm as what it does to each channel: `x * scale + offset`, in float64. */
 export type FoldBatchNorm = (
-  gamma: Float32Array,
-  beta: Float32Array,
-  mean: Float32Array,
-  variance: Float32Array,
+  gamma: Numbers,
+  beta: Numbers,
+  mean: Numbers,
+  variance: Numbers,
   eps: number,
 ) => { readonly scale: Float64Array; readonly offset: Float64Array };
 
@@ -155,10 +157,10 @@ export const foldBatchNorm: FoldBatchNorm = (gamma, beta, mean, variance, eps) =
 /** The same with an epsilon of one's choice, whatever the network's is. */
 export function batchNormWith(eps: number) {
   return (
-    gamma: Float32Array,
-    beta: Float32Array,
-    mean: Float32Array,
-    variance: Float32Array,
+    gamma: Numbers,
+    beta: Numbers,
+    mean: Numbers,
+    variance: Numbers,
   ): ReturnType<FoldBatchNorm> => foldBatchNorm(gamma, beta, mean, variance, eps);
 }
 
