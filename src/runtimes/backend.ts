@@ -1,7 +1,7 @@
 import { Pth2tfjsError } from '../base/errors.js';
 import { option } from '../base/option.js';
 import type { AnyModel } from '../stored-model/stored-onnx.js';
-import { type ModelFormat, TFJS_FORMATS } from '../targets/formats.js';
+import { MODEL_FORMATS, type ModelFormat, TFJS_FORMATS } from '../targets/formats.js';
 import type { LoadedModel } from './loaded-model.js';
 import type { OnnxRuntime } from './onnx/runtime.js';
 
@@ -13,11 +13,12 @@ export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 export const ONNX_BACKENDS = ['onnx', 'onnx-webgpu', 'onnx-cuda'] as const;
 export type OnnxBackend = (typeof ONNX_BACKENDS)[number];
 
-export const BACKEND_NAMES = [...TFJS_BACKENDS, ...ONNX_BACKENDS] as const;
+export const BACKEND_NAMES = [...TFJS_BACKENDS, ...ONNX_BACKENDS, 'float64'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 /** The formats of models that a backend runs, the one to convert a checkpoint to first. */
 export function formatsOf(name: BackendName): readonly [ModelFormat, ...ModelFormat[]] {
+  if (name === 'float64') return MODEL_FORMATS;
   return ONNX_BACKENDS.some((each) => each === name) ? ['onnx'] : TFJS_FORMATS;
 }
 
@@ -38,7 +39,7 @@ export function checkBackends(names: readonly string[]): readonly BackendName[] 
 }
 
 /** The arithmetic of convolutions. TF32 rounds their inputs to 10 bits of mantissa. */
-export type Precision = 'float32' | 'tf32' | 'float16';
+export type Precision = 'float64' | 'float32' | 'tf32' | 'float16';
 
 /** What kind of machine does the work: a GPU, a program that plays one, or the processor. */
 export type Hardware = 'gpu' | 'software-gpu' | 'cpu' | 'unknown';

@@ -1,5 +1,6 @@
 import type { BackendAdapter, BackendName, BackendOptions } from './backend.js';
 import { ONNX_ADAPTERS } from './onnx/backends.js';
+import { FLOAT64 } from './reference/backend.js';
 import { type ReadyBackend, startBackend } from './start-backend.js';
 import { CPU } from './tfjs/backends/cpu.js';
 import { CUDA, TENSORFLOW } from './tfjs/backends/tensorflow.js';
@@ -14,6 +15,7 @@ const BACKENDS: Readonly<Record<BackendName, BackendAdapter>> = {
   wasm: WASM,
   cpu: CPU,
   ...ONNX_ADAPTERS,
+  float64: FLOAT64,
 };
 
 /**

@@ -96,6 +96,7 @@ const DEVICES: Readonly<
   tensorflow: ['libtensorflow', 'cpu', 'float32'],
   wasm: ['WebAssembly, SIMD, 1 thread', 'cpu', 'float32'],
   cpu: ['JavaScript', 'cpu', 'float32'],
+  float64: ['plain TypeScript, 1 thread', 'cpu', 'float64'],
   onnx: ['processor, CPUExecutionProvider', 'cpu', 'float32'],
   'onnx-webgpu': ['unknown adapter, WebGpuExecutionProvider', 'unknown', 'float32'],
   'onnx-cuda': ['NVIDIA H100 80GB HBM3, CUDAExecutionProvider', 'gpu', 'tf32'],

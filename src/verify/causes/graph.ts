@@ -1,8 +1,8 @@
 import type { LoadedModel } from '../../runtimes/loaded-model.js';
 import { loadStored } from '../../runtimes/tfjs/load.js';
+import type { Graph } from '../../stored-model/layers-of-graph.js';
 import type { StoredModel } from '../../stored-model/stored-model.js';
 import { imageNHWC } from '../golden.js';
-import type { Graph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
 import { NAME } from '../structure.js';
 import type { BackendResult } from '../verification.js';

@@ -1,5 +1,6 @@
 import type { NamedBytes } from '../../stored-model/artifacts.js';
 import { type EditableModel, openModel, withWeights } from '../../stored-model/editable-model.js';
+import { openGraph } from '../../stored-model/layers-of-graph.js';
 import { assembleModel } from '../../stored-model/open.js';
 import {
   COPY_AGAIN,
@@ -11,7 +12,6 @@ import {
   weightsIn,
 } from '../../stored-model/spoilt-shards.js';
 import type { StoredModel } from '../../stored-model/stored-model.js';
-import { openGraph } from '../graph.js';
 import type { Laboratory } from '../laboratory.js';
 import { likelyOrder } from './shard-order.js';
 import type { Lineup, Suspect } from './suspect.js';

@@ -4,14 +4,14 @@ import { describeModel, describeOnnxModel, type ModelOptions } from '../describe
 import type { Recipe } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
 import { toHWIO } from '../numbers/layout.js';
-import { littleEndianBytes } from '../stored-model/artifacts.js';
-import { asJSON } from '../stored-model/editable-model.js';
-import { assembleModel } from '../stored-model/open.js';
-import { dequantize } from '../stored-model/quantization.js';
-import { quantize } from '../stored-model/quantize.js';
-import type { StoredOnnx } from '../stored-model/stored-onnx.js';
 import type { ReadModel, ReadTensor } from '../targets/onnx/decode.js';
-import type { Graph } from './graph.js';
+import { littleEndianBytes } from './artifacts.js';
+import { asJSON } from './editable-model.js';
+import type { Graph } from './layers-of-graph.js';
+import { assembleModel } from './open.js';
+import { dequantize } from './quantization.js';
+import { quantize } from './quantize.js';
+import type { StoredOnnx } from './stored-onnx.js';
 
 /**
  * Makes a layers model of an ONNX model's weights, in which a cause can be looked for.

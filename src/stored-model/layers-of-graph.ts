@@ -4,12 +4,12 @@ import { describeGraph, describeModel, type ModelOptions } from '../describe-mod
 import { anatomyOf } from '../network/expected.js';
 import type { StoredTensor } from '../network/plan.js';
 import { NETWORK } from '../networks/index.js';
-import { asJSON } from '../stored-model/editable-model.js';
-import { assembleModel } from '../stored-model/open.js';
-import { shapesIn } from '../stored-model/read-options.js';
-import { readTensors } from '../stored-model/stored-bytes.js';
-import type { StoredModel } from '../stored-model/stored-model.js';
 import type { InputKind } from '../targets/formats.js';
+import { asJSON } from './editable-model.js';
+import { assembleModel } from './open.js';
+import { shapesIn } from './read-options.js';
+import { readTensors } from './stored-bytes.js';
+import type { StoredModel } from './stored-model.js';
 
 /** A graph, which runs as a whole, and the layers model of the same weights, which can be edited. */
 export interface Graph {
