@@ -99,6 +99,10 @@ export const classifyCommand: Command<Arguments> = {
         };
         printJSON(json);
       }
+      // Nobody chose it; said last, so that what goes wrong before stands alone.
+      if (args.backend === undefined && !args.quiet && !args.json) {
+        process.stderr.write(`${printable(`ran on ${backend.name} (${backend.device})`)}\n`);
+      }
       if (outcomes.some((outcome) => 'error' in outcome)) process.exitCode = EXIT.badInput;
     } finally {
       model.dispose();
@@ -123,9 +127,6 @@ async function load(args: Arguments) {
   const name = args.backend ?? runs ?? (model.format === 'onnx' ? 'onnx' : 'wasm');
   const backend = await prepareBackend(name, HOST);
   const { info, stop } = backend;
-  if (args.backend === undefined && !args.quiet && !args.json) {
-    process.stderr.write(`${printable(`runs on ${name} (${info.device})`)}\n`);
-  }
   try {
     return {
       model: await build(args.model, model, labels, backend),

@@ -11,6 +11,7 @@ import { toOIHW } from '../numbers/layout.js';
 import { asJSON, type EditableModel, openModel } from './editable-model.js';
 import { openGraph } from './layers-of-graph.js';
 import { openOnnxGraph } from './layers-of-onnx.js';
+import type { QuantizationSpec } from './quantization.js';
 import { isFolded, readOptions } from './read-options.js';
 import type { AnyModel } from './stored-onnx.js';
 
@@ -22,8 +23,8 @@ export interface StoredNetwork {
   readonly folded: boolean;
   /** A tensor by the key of a state dict; kernels OIHW. */
   readonly read: (key: string) => Float32Array;
-  /** As TensorFlow.js has it: the layers, and how each weight is stored. */
-  readonly model: EditableModel;
+  /** How that tensor is stored, where that is in less than float32. */
+  readonly quantizationOf: (key: string) => QuantizationSpec | undefined;
 }
 
 /**
@@ -39,11 +40,17 @@ export function readStoredNetwork(stored: AnyModel): StoredNetwork | null {
   const { topology, tensors } = folded ? describeModel(options) : describeTrainable(options);
   if (!sameLayers(model, asJSON(topology))) return null;
   const values = new Map<string, Float32Array>();
+  const quantized = new Map<string, QuantizationSpec>();
+  const specs = new Map(
+    model.rest.weightsManifest.flatMap(({ weights }) => weights.map((spec) => [spec.name, spec])),
+  );
   for (const tensor of tensors) {
     const found = model.weights.get(tensor.name);
     const key = keyOf(tensor);
     if (key === undefined) continue;
     if (found === undefined || String(found.shape) !== String(tensor.shape)) return null;
+    const { quantization } = specs.get(tensor.name) ?? {};
+    if (quantization !== undefined) quantized.set(key, quantization);
     const { recipe } = tensor;
     const oihw = recipe.type === 'constant' ? undefined : recipe.oihw;
     values.set(key, oihw === undefined ? found.data : toOIHW(found.data, oihw));
@@ -52,7 +59,7 @@ export function readStoredNetwork(stored: AnyModel): StoredNetwork | null {
     graph: folded ? inferenceGraph(options) : prune(trainingGraph(options)),
     folded,
     read: (key) => values.get(key) as Float32Array,
-    model,
+    quantizationOf: (key) => quantized.get(key),
   };
 }
 

@@ -6,7 +6,6 @@ import { type Graph, openGraph } from '../stored-model/layers-of-graph.js';
 import { openOnnxGraph } from '../stored-model/layers-of-onnx.js';
 import { madeOf } from '../stored-model/provenance.js';
 import type { StoredModel } from '../stored-model/stored-model.js';
-import type { AnyModel } from '../stored-model/stored-onnx.js';
 import { breathe } from './breathe.js';
 import { asItIs, nearTie, roundingAlone } from './causes/backend.js';
 import { batchNormEps } from './causes/batch-norm.js';
@@ -23,6 +22,7 @@ import {
   sizedInputs,
 } from './causes/input.js';
 import { kernelLayouts, oneKernelLayout } from './causes/kernel-layout.js';
+import { noisyNetwork } from './causes/noisy-network.js';
 import { otherCheckpoint } from './causes/other-checkpoint.js';
 import { averagesAlone, averagesBesideLayers } from './causes/outputs/averages.js';
 import { outputSuspects } from './causes/outputs.js';
@@ -37,20 +37,11 @@ import { trainingMode } from './causes/training.js';
 import { weightFiles } from './causes/weight-files.js';
 import { weightSuspects } from './causes/weights.js';
 import type { Attempt, Cause, Diagnosis } from './diagnosis.js';
-import type { Golden } from './golden.js';
+import type { Failure } from './failure.js';
 import { Laboratory } from './laboratory.js';
 import { readOtherWeights, readWeights } from './read-weights.js';
 import { defaultRtol, rtolThatPasses } from './tolerance.js';
 import type { BackendResult, VerifyOptions } from './verification.js';
-
-/** A failed parity check, and what is known about it. */
-export interface Failure {
-  readonly model: AnyModel;
-  readonly golden: Golden;
-  /** The backend's result to be explained. */
-  readonly failing: BackendResult;
-  readonly options: VerifyOptions;
-}
 
 /** Cheapest first: what only looks at the weights, then what needs a run or two, then the searches. */
 const LINEUPS: readonly Lineup[] = [
@@ -91,7 +82,7 @@ const GRAPH = `The graph's weights are not called as ${NETWORK.name}'s, so that 
  */
 export async function diagnose(failure: Failure): Promise<Diagnosis> {
   const { failing } = failure;
-  const known = nearTie(failing) ?? roundingAlone(failing);
+  const known = nearTie(failing) ?? roundingAlone(failing) ?? (await noisyNetwork(failure));
   if (known !== undefined) return { cause: known, attempts: [], hints: [] };
   try {
     const { model } = failure;
@@ -115,7 +106,7 @@ interface Opened {
 async function search(failure: Failure, opened: Opened): Promise<Diagnosis> {
   const { model, failing, options, golden } = failure;
   const backend = await prepareBackend('wasm', options);
-  const goal = Math.max(options.tolerance?.rtol ?? 0, defaultRtol('float32', failing.stored));
+  const goal = goalOf(failing);
   try {
     const checkpoint = await readWeights(options.checkpoint, model.provenance);
     const lab = new Laboratory(opened.layers, golden, goal, failing.layers, checkpoint);
@@ -127,6 +118,13 @@ async function search(failure: Failure, opened: Opened): Promise<Diagnosis> {
   } finally {
     await backend.stop();
   }
+}
+
+/** What was measured; a bound that was given may be tighter than rounding. */
+function goalOf({ basis, comparison, stored }: BackendResult): number {
+  const { rtol } = comparison.tolerance;
+  if (basis.from === 'measured' && rtol !== null) return rtol;
+  return Math.max(rtol ?? 0, defaultRtol('float32', stored));
 }
 
 async function interrogate(

@@ -13,9 +13,12 @@ export interface Tolerance {
   readonly top1: boolean;
 }
 
-/** What a caller may ask for. Without `rtol` and `atol`, the precision's default bounds apply. */
+/**
+ * What a caller may ask for. Without `rtol` and `atol`, the bound is measured where that takes about a second, else
+ * it is the precision's default; with `measured`, it is measured whatever that takes.
+ */
 export interface ToleranceOptions {
-  readonly rtol?: number | undefined;
+  readonly rtol?: number | 'measured' | undefined;
   readonly atol?: number | undefined;
   readonly top1?: boolean | undefined;
 }
@@ -64,9 +67,15 @@ export function checkTolerance({ rtol, atol }: ToleranceOptions): void {
     ['rtol', rtol],
     ['atol', atol],
   ] as const) {
-    if (bound === undefined || bound >= 0) continue;
-    throw new Pth2tfjsError('usage', `${option(name)} takes a number of at least 0`);
+    if (bound === undefined || bound === 'measured' || bound >= 0) continue;
+    const more = name === 'rtol' ? ', or measured' : '';
+    throw new Pth2tfjsError('usage', `${option(name)} takes a number of at least 0${more}`);
   }
+}
+
+/** Whether the caller leaves the bound on the relative error to us. */
+export function isOpen({ rtol, atol }: ToleranceOptions): boolean {
+  return rtol === 'measured' || (rtol === undefined && atol === undefined);
 }
 
 /** The bounds for one backend: those asked for, else the default. */
@@ -75,13 +84,9 @@ export function toleranceFor(
   options: ToleranceOptions,
   stored?: Quantization,
 ): Tolerance {
-  const { rtol, atol, top1 = false } = options;
-  const asked = rtol !== undefined || atol !== undefined;
-  return {
-    rtol: rtol ?? (asked ? null : defaultRtol(precision, stored)),
-    atol: atol ?? null,
-    top1,
-  };
+  const { rtol, atol = null, top1 = false } = options;
+  if (isOpen(options)) return { rtol: defaultRtol(precision, stored), atol, top1 };
+  return { rtol: typeof rtol === 'number' ? rtol : null, atol, top1 };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { CheckpointSource } from '../checkpoint/checkpoint-file.js';
 import type { BackendInfo, BackendName, BackendOptions } from '../runtimes/backend.js';
 import type { Provenance } from '../stored-model/provenance.js';
 import type { Quantization } from '../stored-model/quantization.js';
+import type { Basis } from './bound.js';
 import type { Comparison } from './compare.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { GoldenProvenance } from './golden.js';
@@ -69,6 +70,8 @@ export interface Verification {
 export interface BackendResult {
   readonly backend: BackendInfo;
   readonly comparison: Comparison;
+  /** Where the bound on the relative error comes from. */
+  readonly basis: Basis;
   /** Layer by layer; null where the golden file holds no activations. */
   readonly layers: LayerReport | null;
   /** How the model's kernels are stored, where that is in less than float32. */

@@ -16,14 +16,16 @@ import { quantizationIn } from '../stored-model/editable-model.js';
 import { readAnyModel } from '../stored-model/open-any.js';
 import type { Quantization } from '../stored-model/quantization.js';
 import type { AnyModel } from '../stored-model/stored-onnx.js';
+import { type Bound, measureBound, measureQuantized } from './bound.js';
 import { breathe } from './breathe.js';
-import { compareLogits } from './compare.js';
+import { type Comparison, compareLogits } from './compare.js';
 import { diagnose } from './diagnose.js';
 import { checkFits, checkSameCheckpoint } from './fits.js';
 import { type Golden, imageNHWC } from './golden.js';
 import { compareLayers } from './layers.js';
+import { readWeights } from './read-weights.js';
 import { checkStoredWeights } from './stored-weights.js';
-import { checkTolerance, defaultRtol, toleranceFor } from './tolerance.js';
+import { checkTolerance, defaultRtol, isOpen, toleranceFor } from './tolerance.js';
 import type { BackendResult, Verification, VerifyOptions } from './verification.js';
 
 /**
@@ -126,7 +128,8 @@ async function onBackend(
     const quantization =
       stored.format === 'onnx' ? stored.quantization : quantizationIn(stored.specs);
     try {
-      return await runBackend(model, { info: backend.info, stored: quantization }, golden, options);
+      const ran = { info: backend.info, model: stored, stored: quantization };
+      return await runBackend(model, ran, golden, options);
     } finally {
       model.dispose();
     }
@@ -153,12 +156,16 @@ function requireGpu({ name, device, driver, hardware }: BackendInfo): void {
   );
 }
 
+/** What runs, and on what. */
+interface Ran {
+  readonly info: BackendInfo;
+  readonly model: AnyModel;
+  readonly stored: Quantization | undefined;
+}
+
 async function runBackend(
   model: LoadedModel,
-  {
-    info: backend,
-    stored,
-  }: { readonly info: BackendInfo; readonly stored: Quantization | undefined },
+  { info: backend, model: file, stored }: Ran,
   golden: Golden,
   options: VerifyOptions,
 ): Promise<BackendResult> {
@@ -177,7 +184,12 @@ async function runBackend(
     logits.set(await model.predict(imageNHWC(golden, image)), image * golden.numClasses);
     times.push(performance.now() - started);
   }
-  const tolerance = toleranceFor(backend.precision, options.tolerance ?? {}, stored);
+  const asked = options.tolerance ?? {};
+  const usual = toleranceFor(backend.precision, asked, stored);
+  const first = compareLogits(golden.logits, logits, golden.numClasses, usual);
+  report('the noise of float32', images);
+  const { rtol, basis } = await boundFor({ backend, file, stored, first }, logits, golden, options);
+  const tolerance = rtol === undefined ? usual : { ...usual, rtol };
   const bound = tolerance.rtol ?? defaultRtol(backend.precision, stored);
   const layers = withLayers
     ? await compareLayers(model, golden, bound, (layer) => report(`layer ${layer}`, images))
@@ -185,11 +197,44 @@ async function runBackend(
   return {
     backend,
     comparison: compareLogits(golden.logits, logits, golden.numClasses, tolerance),
+    basis,
     layers,
     ...(stored === undefined ? {} : { stored }),
     logits,
     millisecondsPerImage: median(times),
   };
+}
+
+interface Outcome {
+  readonly backend: BackendInfo;
+  readonly file: AnyModel;
+  readonly stored: Quantization | undefined;
+  /** As compared by the default. */
+  readonly first: Comparison;
+}
+
+/** The bound where the caller leaves it to us. */
+async function boundFor(
+  { backend, file, stored, first }: Outcome,
+  logits: Float32Array,
+  golden: Golden,
+  { tolerance = {}, checkpoint }: VerifyOptions,
+): Promise<Bound> {
+  if (!isOpen(tolerance)) return { basis: { from: 'given' } };
+  const { precision } = backend;
+  if (precision !== 'float32' && precision !== 'float64') {
+    return { basis: { from: 'default', why: 'precision' } };
+  }
+  const measured = {
+    stored: file,
+    golden,
+    logits,
+    errors: first.images.map(({ relativeError }) => relativeError),
+    rounds: precision === 'float32',
+    always: tolerance.rtol === 'measured',
+  };
+  if (stored !== undefined) return measureQuantized(measured);
+  return measureBound({ ...measured, weights: await readWeights(checkpoint, file.provenance) });
 }
 
 function median(values: readonly number[]): number {

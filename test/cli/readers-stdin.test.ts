@@ -75,7 +75,7 @@ describe('stdin', () => {
       '--top',
       '1',
     );
-    const stderr = expect.stringMatching(/^runs on \w+ \([^\n]+\)\n$/);
+    const stderr = expect.stringMatching(/^ran on \w+ \([^\n]+\)\n$/);
     expect(run).toMatchObject({ status: 0, stderr });
     expect(run.stdout).toMatch(/class 352\n$/);
   });

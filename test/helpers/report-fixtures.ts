@@ -82,6 +82,7 @@ function resultOf(
       numClasses,
       toleranceFor(info.precision, tolerance),
     ),
+    basis: { from: 'given' },
     layers: layers?.[backend] ?? null,
     logits,
     millisecondsPerImage: backend === 'wasm' ? 114.6 : 8.25,

@@ -26,7 +26,7 @@ describe('the commands', () => {
   });
 
   test('classify warns, of a checkpoint and of a folder, also in JSON', async () => {
-    const own = await pth2tfjs('classify', file, photo, ...options);
+    const own = await pth2tfjs('classify', file, photo, '--backend', 'wasm', ...options);
     expect(own).toMatchObject({ status: 0, stderr: expect.stringMatching(warned) });
     const run = await pth2tfjs('classify', model, photo, '--json');
     const named = /NaN or infinity in conv1\/bias/;

@@ -160,7 +160,7 @@ describe.skipIf(runtime === undefined)('ONNX Runtime on the processor', () => {
     const classified = await inRuntime('classify', CHECKPOINT, photo, ...options);
     expect(classified).toMatchObject({
       status: 0,
-      stderr: 'runs on onnx (CPUExecutionProvider)\n',
+      stderr: 'ran on onnx (CPUExecutionProvider)\n',
     });
     expect(classified.stdout).toMatch(/\(?194\)?/);
   });
@@ -204,7 +204,7 @@ describe('a backend and a model that do not go together', () => {
   test('are refused, with those that do', async () => {
     const wasm = await pth2tfjs('verify', onnx, '--golden', LAYERED, '--backend', 'wasm');
     const fits =
-      /wasm does not run ONNX models; choose --backend onnx or onnx-webgpu or onnx-cuda,/;
+      /wasm does not run ONNX models; choose --backend onnx or onnx-webgpu or onnx-cuda or float64,/;
     expectFailure(wasm, 2, fits);
     const { files } = await convertBundled({ imageSize: 64, transformInput: false });
     const golden = await readGolden(readFileSync(LAYERED));

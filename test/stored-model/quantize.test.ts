@@ -146,11 +146,11 @@ describe('a quantized model', () => {
   const convert = { imageSize: 64, transformInput: false };
   // float16 has the error that tolerance.ts derives for half precision; uint16 has a finer grid.
   const cases = [
-    ['float16', 13.5e6, 5e-2, true],
-    ['uint16', 13.5e6, 2e-2, true],
-    ['uint8', 6.9e6, Infinity, false],
+    ['float16', 13.5e6, 5e-2],
+    ['uint16', 13.5e6, 2e-2],
+    ['uint8', 6.9e6, Infinity],
   ] as const;
-  for (const [quantization, most, bound, good] of cases) {
+  for (const [quantization, most, bound] of cases) {
     test(
       `${quantization}: smaller, with less accuracy`,
       slowUnless(quantization === 'uint16'),
@@ -167,8 +167,8 @@ describe('a quantized model', () => {
         // Held to what it says that it is; in float32 the same fails, and the cause is named.
         const asItIs = await verifyModel(files, logitsOnly, { checkpoint });
         expect(asItIs).toMatchObject({
-          passed: good,
-          results: [{ stored: quantization, comparison: { tolerance: { rtol: 5e-2 } } }],
+          passed: true,
+          results: [{ stored: quantization, basis: { from: 'quantized' } }],
         });
         const strict = { checkpoint, tolerance: { rtol: 5e-5 } };
         const { diagnosis } = await verifyModel(files, logitsOnly, strict);

@@ -24,9 +24,9 @@ export function asItIs({ backend, comparison }: BackendResult): Lineup {
 }
 
 /** Whether the error is within what the precision gives, so that only the bound is to blame. */
-export function roundingAlone({ comparison, backend }: BackendResult): Cause | undefined {
+export function roundingAlone({ comparison, backend, basis }: BackendResult): Cause | undefined {
   const { rtol } = comparison.required;
-  if (!(rtol <= DEFAULT_RTOL[backend.precision])) return undefined;
+  if (basis.from !== 'given' || !(rtol <= DEFAULT_RTOL[backend.precision])) return undefined;
   return {
     id: 'tolerance-too-tight',
     summary: `nothing but rounding in ${backend.precision}, and a tolerance tighter than that`,

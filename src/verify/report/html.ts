@@ -11,13 +11,13 @@ import { Markup, markup } from './html-text.js';
 import {
   asOptions,
   backendPairs,
-  bounds,
   environment,
   exponent,
   jumpWords,
   luckySentences,
   roundedUp,
   sentence,
+  toleranceWords,
   verdict,
   type Wording,
 } from './words.js';
@@ -93,7 +93,7 @@ function backendCard(result: BackendResult, word?: Wording): Markup {
   return markup`<section><h2>${backend.name}<span class="badge ${outcome}">${comparison.passed ? '✓' : '✗'} ${outcome.toUpperCase()}</span></h2>
 ${pairs([
   ['worst', whole(`‖Δ‖/‖ref‖ ${exponent(rtol)},`, `max |Δ| ${exponent(atol)}`)],
-  ['tolerance', bounds(comparison.tolerance)],
+  ['tolerance', (word ?? asOptions)(toleranceWords(result))],
   ['would pass', wouldPass(comparison, word)],
   ...backendPairs(result),
 ])}</section>`;

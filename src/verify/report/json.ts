@@ -41,13 +41,16 @@ export function formatJSON(
     golden,
     provenance,
     numClasses: expected.numClasses,
-    results: results.map(({ backend, comparison, layers, stored, millisecondsPerImage }) => ({
-      backend,
-      comparison,
-      layers,
-      ...(stored === undefined ? {} : { stored }),
-      millisecondsPerImage,
-    })),
+    results: results.map(
+      ({ backend, comparison, basis, layers, stored, millisecondsPerImage }) => ({
+        backend,
+        comparison,
+        basis,
+        layers,
+        ...(stored === undefined ? {} : { stored }),
+        millisecondsPerImage,
+      }),
+    ),
     diagnosis,
     warnings,
   };

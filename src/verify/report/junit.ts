@@ -13,6 +13,7 @@ import {
   jumpWords,
   luckySentences,
   smallestSentence,
+  toleranceWords,
   top1Words,
   type Wording,
 } from './words.js';
@@ -59,7 +60,7 @@ function suiteOf(result: BackendResult, verification: Verification, word: Wordin
     properties: [
       ...environment(verification),
       ['backend', backendFacts(result)],
-      ['tolerance', bounds(comparison.tolerance)],
+      ['tolerance', word(toleranceWords(result))],
       ['required', smallestSentence(comparison, word)],
     ],
     cases: [

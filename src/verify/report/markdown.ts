@@ -5,7 +5,6 @@ import { agreement, chooseImages, type LayerRow, layeredResults, layerRows } fro
 import {
   asOptions,
   backendFacts,
-  bounds,
   causeSentence,
   environment,
   exponent,
@@ -13,6 +12,7 @@ import {
   luckySentences,
   sentence,
   smallestSentence,
+  toleranceWords,
   top1Words,
   verdict,
   type Wording,
@@ -54,7 +54,7 @@ function backendTable(results: readonly BackendResult[], word: Wording): string[
     result.backend.name,
     result.comparison.passed ? '✅ pass' : '❌ fail',
     backendFacts(result),
-    bounds(result.comparison.tolerance),
+    word(toleranceWords(result)),
     smallestSentence(result.comparison, word).replace('smallest that would pass: ', ''),
   ]);
   return table(['backend', 'verdict', 'ran on', 'tolerance', 'smallest that would pass'], rows);

@@ -5,13 +5,13 @@ import { agreement, type LayerRow, layeredResults, layerRows } from './facts.js'
 import {
   asOptions,
   backendFacts,
-  bounds,
   causeSentence,
   environment,
   exponent,
   jumpWords,
   luckySentences,
   smallestSentence,
+  toleranceWords,
   top1Words,
   verdict,
   type Wording,
@@ -87,8 +87,9 @@ function beside(left: readonly string[], right: readonly string[]): string[] {
   return left.map((line, row) => `${line.padEnd(width)}  ${right[row] ?? ''}`);
 }
 
-function toleranceLine({ backend, comparison }: BackendResult, word: Wording): string {
-  return `tolerance on ${backend.name}: ${bounds(comparison.tolerance)}; ${smallestSentence(comparison, word)}`;
+function toleranceLine(result: BackendResult, word: Wording): string {
+  const { backend, comparison } = result;
+  return `tolerance on ${backend.name}: ${word(toleranceWords(result))}; ${smallestSentence(comparison, word)}`;
 }
 
 function jumpLines(results: readonly BackendResult[]): string[] {

@@ -1,6 +1,7 @@
 import { option } from '../../base/option.js';
 import { counted } from '../../base/plural.js';
 import type { Provenance } from '../../stored-model/provenance.js';
+import { FACTOR } from '../bound.js';
 import type { Comparison, ImageComparison } from '../compare.js';
 import type { Cause } from '../diagnosis.js';
 import type { Statistics } from '../layers.js';
@@ -41,6 +42,41 @@ export function bounds({ rtol, atol, top1 }: Tolerance): string {
   return parts.join(', ');
 }
 
+/** Why the default is taken, after `the default, since …`. */
+const WHY_DEFAULT = {
+  macs: `to measure the noise of float32 takes longer than a second; ${option('rtol', 'measured')} does it`,
+  beyond: 'the error is beyond what the noise of float32 may excuse',
+  graph: 'the model is not as convert writes it',
+  precision: 'less than float32 is computed or stored',
+} as const;
+
+/** Where a bound comes from, in words; nothing to say of one that was given. */
+export function basisWords({ basis, backend }: BackendResult): string | undefined {
+  if (basis.from === 'given') return undefined;
+  if (basis.from === 'near') return 'not measured, for every image is that near';
+  if (basis.from === 'default') return `the default, since ${WHY_DEFAULT[basis.why]}`;
+  if (basis.from === 'quantized') {
+    const { runError, runBound, cost, costBound } = basis.cost;
+    return `${backend.name} is ${exponent(runError)} from float64 of the stored weights, of at most ${exponent(runBound)}; storing them so costs ${exponent(cost)}, of at most ${exponent(costBound)} that rounding explains`;
+  }
+  const { graph, torch, withCheckpoint, backendError, goldenError } = basis.noise;
+  const [own, theirs] = [exponent(graph), exponent(torch)];
+  const both = withCheckpoint
+    ? `of the model's graph, ${own}, and of PyTorch's, ${theirs}`
+    : `${own}, on both sides`;
+  const [near, far] =
+    backendError <= goldenError ? [backend.name, 'PyTorch'] : ['PyTorch', backend.name];
+  const errors = [backendError, goldenError].sort((a, b) => a - b).map(exponent);
+  return `${FACTOR} times the noise of float32 as measured, ${both}; ${near} lies nearer to float64, by ${errors[0]}, than ${far}, by ${errors[1]}`;
+}
+
+/** The bounds of a backend, and where they come from. */
+export function toleranceWords(result: BackendResult): string {
+  const basis = basisWords(result);
+  const words = bounds(result.comparison.tolerance);
+  return basis === undefined ? words : `${words} (${basis})`;
+}
+
 /** With a full stop, and a capital letter unless it begins with a name such as `transform_input`. */
 export function sentence(words: string): string {
   const capital = words.replace(/^[a-z](?=[a-z]*(?:[ ,:]|$))/, (first) => first.toUpperCase());
@@ -67,11 +103,27 @@ function passSentence(results: readonly BackendResult[]): string {
   const parts = [...groups].map(
     ([bound, names]) => `on ${names.join(', ')}: ${images} within ${bound}`,
   );
-  return `parity holds ${parts.join('; ')}`;
+  return ['parity holds', [...parts, ...costs(results)].join('; ')].join(' ');
+}
+
+/** What it costs to have stored the weights in fewer bits, on one backend as on another. */
+function costs(results: readonly BackendResult[]): string[] {
+  const [first] = results.flatMap(({ basis, stored, comparison }) =>
+    basis.from === 'quantized' ? [{ ...basis.cost, stored, of: comparison.images.length }] : [],
+  );
+  if (first === undefined) return [];
+  const { cost, stored, top1Changes, of } = first;
+  return [
+    `storing the kernels as ${stored} costs ${exponent(cost)}, and changes the top class of ${top1Changes} of ${counted(of, 'image')}`,
+  ];
 }
 
 /** Which images fail on a backend, and by how much. */
-export function failureSentence({ backend, comparison }: BackendResult): string {
+export function failureSentence({ backend, comparison, basis }: BackendResult): string {
+  if (basis.from === 'quantized' && basis.cost.runError > basis.cost.runBound) {
+    const { runError, runBound } = basis.cost;
+    return `parity fails on ${backend.name}: it does not run what is stored, and is ${exponent(runError)} from float64 of the stored weights, where at most ${exponent(runBound)} is rounding`;
+  }
   const list = `${imageList(failedImages(comparison))} of ${comparison.images.length}`;
   const worst = `the worst ‖Δ‖/‖ref‖ is ${exponent(comparison.required.rtol)}`;
   return `parity fails on ${backend.name}: ${list} not within ${bounds(comparison.tolerance)}; ${worst}`;
