@@ -16,10 +16,10 @@
  * | `no-state-dict` | nothing in the checkpoint looks like a state dict |
  * | `ambiguous-state-dict` | several state dicts fit; the caller must pick one |
  * | `mapping` | the state dict does not fit the network |
- * | `model` | a TensorFlow.js model folder is incomplete or damaged |
+ * | `model` | a model folder or an ONNX file is incomplete or damaged |
  * | `golden` | a golden file does not hold what it should, or does not fit the model |
  * | `parity` | a model does not give PyTorch's logits, and was to be written only if it does |
- * | `backend` | a TensorFlow.js backend is absent or failed |
+ * | `backend` | a backend is absent or failed, or does not run models of this format |
  * | `image` | an image's pixels do not fit its size, or its file cannot be decoded |
  * | `no-gpu` | a GPU is required, and the work would run elsewhere |
  */

@@ -32,6 +32,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "README.md: import '@tensorflow/tfjs-backend-webgl'; // or -webgpu, -wasm": IN_BROWSERS,
   "docs/apps.md: import '@tensorflow/tfjs-backend-webgl'; // or -webgpu, -wasm; if the app has chosen a backend, that is used":
     IN_BROWSERS,
+  "docs/apps.md: // import * as onnxruntime from 'onnxruntime-web/webgpu';": IN_BROWSERS,
+  'docs/backends.md: npm install onnxruntime-node --onnxruntime-node-install=skip': DOWNLOADS,
   'docs/backends.md: export VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json':
     'takes a minute: backends.test.ts runs it on smaller images',
   'docs/getting-started.md: npm install pth2tfjs': INSTALLS,
