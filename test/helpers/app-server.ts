@@ -27,6 +27,7 @@ const VARIANTS: Readonly<Record<string, ConvertOptions>> = {
   labelled: { labels: Array.from({ length: 1000 }, (_, index) => `kept ${index}`) },
   graph: { format: 'graph' },
   pixels: { format: 'graph', input: 'pixels' },
+  onnx: { format: 'onnx' },
 };
 const converted = new Map<string, Promise<readonly NamedBytes[]>>();
 
