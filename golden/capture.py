@@ -222,6 +222,37 @@ def check_fit(expected, state, path):
         raise CaptureError(f"{path}: does not fit torchvision's GoogLeNet: {text}")
 
 
+def pickled_networks(value, seen=None):
+    """Every whole GoogLeNet in a saved value, whatever wraps it."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.nn.Module):
+        yield from (module for module in value.modules() if type(module).__name__ == "GoogLeNet")
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from pickled_networks(item, seen)
+
+
+def check_settings(expected, found, path):
+    """Refuses a pickled network whose layers compute otherwise than torchvision's, which are the ones that run here."""
+    modules = dict(found.named_modules())
+    for name, module in expected.named_modules():
+        other = modules.get(name)
+        for setting in SETTINGS:
+            usual, own = getattr(module, setting, None), getattr(other, setting, None)
+            if other is not None and isinstance(usual, (int, float, tuple)) and own != usual:
+                raise CaptureError(
+                    f"{path}: the pickled network is no plain GoogLeNet: {name} has {setting}={own}, where torchvision has "
+                    f"{usual}; call capture(model, batch) of this file from your own code, which runs the model itself"
+                )
+
+
+SETTINGS = ("eps", "kernel_size", "stride", "padding", "dilation", "groups", "ceil_mode")
+"""What no state dict holds, and what changes the logits."""
+
+
 def shortened(items, count=4):
     return ", ".join([*items[:count], *([f"and {len(items) - count} more"] if len(items) > count else [])])
 
@@ -534,25 +565,31 @@ def run(options):
     value, sha256, size = read_checkpoint(path, options.unsafe_load)
     state = choose(find_state_dicts(value, network_keys()), options.key, path)
     official = size == OFFICIAL_BYTES and sha256.startswith(OFFICIAL_SHA256)
-    transform_input = official if options.transform_input is None else options.transform_input
+    pickled = list(pickled_networks(value))
+    known = {bool(network.transform_input) for network in pickled}
+    recorded = known.pop() if len(known) == 1 else None
+    usual = official if recorded is None else recorded
+    transform_input = usual if options.transform_input is None else options.transform_input
     model = build(state, transform_input, path).to(options.device)
+    for network in pickled:
+        check_settings(model, network, path)
     batch, preprocessing, images = batch_of(options)
     layers = True if options.layers == [] else (options.layers or False)
     record = capture(model, batch, layers)
     how = {"device": options.device, "tf32": tf32, "preprocessing": preprocessing, "images": images}
     name = os.path.basename(path)
     record["provenance"] = provenance(name, sha256, transform_input, record, checkpoint_dtype=dtypes(state), **how)
-    print_network(options, record, official)
+    print_network(options, record, "official weights" if official else recorded is not None and "as pickled")
     print_images(record, official)
     written = write(record, options.output, options.legacy)
     print_written(options, record, written)
 
 
-def print_network(options, record, official):
+def print_network(options, record, source):
     made = record["provenance"]
     switch = "on" if made["transform_input"] else "off"
     if options.transform_input is None:
-        switch += " (official weights)" if official else " (by default; --transform-input turns it on)"
+        switch += f" ({source})" if source else " (by default; --transform-input turns it on)"
     print(f"{options.checkpoint}: {record['logits'].shape[1]} classes, {made['checkpoint_dtype']}, transform_input {switch}")
     if options.device == "cuda":
         print(f"{torch.cuda.get_device_name()}: TF32 {'on' if made['tf32'] else 'off'}")

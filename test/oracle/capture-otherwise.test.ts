@@ -78,6 +78,14 @@ sys.exit(capture.main(sys.argv[1:]))`;
       expect((await provenanceOf('official.golden.pth')).get('transform_input')).toBe(true);
     });
 
+    it('takes transform_input from a whole pickled network', async () => {
+      const args = ['--unsafe-load', '--random', '1', '--image-size', '32'];
+      const run = await capture(at('whole.pth'), ...args, '-o', at('whole.golden.pth'));
+      expect(run).toMatchObject({ status: 0, stderr: '' });
+      expect(run.stdout).toMatch(/transform_input on \(as pickled\)/);
+      expect((await provenanceOf('whole.golden.pth')).get('transform_input')).toBe(true);
+    });
+
     it('refuses a model in training mode', async () => {
       const play = `import sys; sys.path.insert(0, ${JSON.stringify(folder)}); import capture, torch
 model = capture.googlenet(weights=None, aux_logits=False, init_weights=False).eval()
@@ -118,6 +126,11 @@ except capture.CaptureError as error:
         /no layer 'conv4'; is it conv\d/,
       ],
       ['values that are no number', ['nan.pth', '--random', '1', '--layers'], /conv2 holds values/],
+      [
+        'a pickled network that computes otherwise',
+        ['epsilon.pth', '--unsafe-load', '--random', '1'],
+        /conv1\.bn has eps=1e-05, where torchvision has 0\.001; call capture\(model, batch\)/,
+      ],
       ['no input', ['parallel.pth'], /--images --input --random is required/],
       [
         'an input of another shape',

@@ -113,6 +113,10 @@ def write_odd(folder):
     torch.save({**state, "notes": Path("x")}, folder / "object.pth")
     broken = {**state, "conv2.bn.bias": torch.full((64,), float("nan"))}
     torch.save(broken, folder / "nan.pth")
+    whole = network(transform_input=True)
+    torch.save({"model": torch.nn.DataParallel(whole)}, folder / "whole.pth")
+    whole.conv1.bn.eps = 1e-5
+    torch.save(whole, folder / "epsilon.pth")
 
 
 def distance(checkpoint, golden):

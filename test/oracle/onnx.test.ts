@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { VERSION } from '../../src/base/version.js';
 import { type ConvertOptions, convertCheckpoint } from '../../src/index.js';
 import { CHECKPOINT } from '../helpers/bundled.js';
-import { GOLDEN, temporaryFolder } from '../helpers/cli.js';
+import { GOLDEN, pth2tfjsIn, temporaryFolder } from '../helpers/cli.js';
+import { findOnnxRuntime } from '../helpers/onnxruntime.js';
 import { findOnnx, findPython, runPython } from '../helpers/python.js';
 import { drawSeed } from '../helpers/seed.js';
 import { SLOW, slowUnless } from '../helpers/tiers.js';
@@ -47,6 +48,7 @@ interface Checked {
 
 const python = await findPython('ONNX beside a live PyTorch');
 const onnx = await findOnnx('ONNX files beside onnx and onnxruntime');
+const runtime = findOnnxRuntime('an ONNX file of PyTorch’s');
 const folder = temporaryFolder();
 
 async function check(job: Job): Promise<Checked> {
@@ -159,6 +161,19 @@ describe.skipIf(onnx === undefined)('the bundled network as ONNX', () => {
     ];
     expect(theirs.ops.length).toBeGreaterThan(100);
     expect(ours.ops.length).toBeLessThanOrEqual(theirs.ops.length);
+  });
+});
+
+describe.skipIf(python === undefined || runtime === undefined)('PyTorch’s own export', () => {
+  it('is verified like ours, image by image', SLOW, async () => {
+    const path = join(folder, 'exported.onnx');
+    const bundled = join(GOLDEN, 'googlenet.pth.gz');
+    await runPython(python as string, 'test/oracle/onnx-export.py', path, bundled, '64');
+    const golden64 = golden('64.layers.');
+    const run = await pth2tfjsIn(runtime as string, {}, 'verify', path, '--golden', golden64);
+    expect(run).toMatchObject({ status: 0, stderr: '' });
+    expect(run.stdout).toMatch(/the default, since the model is not as convert writes it/);
+    expect(run.stdout).toMatch(/^PASS: parity holds on onnx: 2 images/m);
   });
 });
 
