@@ -116,7 +116,7 @@ async function writeProved(
   const { files, provenance } = rest.conversion;
   const { checkGolden, explain, judge, Unlike } = await import('./judge.js');
   await checkGolden({ name, golden }, provenance, args.allowOtherCheckpoint);
-  const { contradictions } = await import('../src/verify/fits.js');
+  const { doubts } = await import('../src/verify/fits.js');
   const { withStatus } = await import('./run-verification.js');
   const judgement = await withStatus(args.quiet, async (status) => {
     const trial = { ...rest, args: { ...args, golden: name }, golden, status };
@@ -129,7 +129,7 @@ async function writeProved(
       throw error instanceof Unlike ? await explain(error, trial) : error;
     }
   });
-  return { ...judgement, warnings: contradictions(provenance, golden) };
+  return { ...judgement, warnings: doubts(provenance, golden) };
 }
 
 function print(

@@ -98,7 +98,7 @@ async function write(
     return undefined;
   }
   const { explain, judgeStateDict, Unlike } = await import('./judge.js');
-  const { contradictions } = await import('../src/verify/fits.js');
+  const { doubts } = await import('../src/verify/fits.js');
   const { withStatus } = await import('./run-verification.js');
   const judgement = await withStatus(quiet, async (status) => {
     const trial = { ...prepared, status };
@@ -112,7 +112,7 @@ async function write(
     }
   });
   const { conversion, golden } = prepared;
-  return { ...judgement, warnings: contradictions(conversion.provenance, golden) };
+  return { ...judgement, warnings: doubts(conversion.provenance, golden) };
 }
 
 function given(args: ConvertArguments, option: (typeof MODEL_OPTIONS)[number]): boolean {

@@ -150,12 +150,12 @@ export async function explain({ model }: Unlike, trial: Trial): Promise<Pth2tfjs
   const options = { allowOtherCheckpoint, diagnose, checkpoint };
   const verification = await runVerification([model], golden, options, status);
   const { verdict } = await import('../src/verify/report/format-report.js');
-  const { contradictions } = await import('../src/verify/fits.js');
+  const { doubts } = await import('../src/verify/fits.js');
   const { cause, hints } = verification.diagnosis ?? {};
   const puzzled = hints === undefined ? [] : ['No usual suspect closes the gap', ...hints];
   const remarks = cause
     ? [cause.cure]
-    : [...contradictions(trial.conversion.provenance, golden), ...puzzled];
+    : [...doubts(trial.conversion.provenance, golden), ...puzzled];
   const sentences = [`${args.out} is not written: ${verdict(verification)}`, ...remarks];
   const text = sentences.map((each) => each.replace(/\.$/, '')).join('. ');
   return new Pth2tfjsError('parity', text, {

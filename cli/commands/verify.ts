@@ -22,11 +22,11 @@ export const verifyCommand: Command<VerifyArguments> = {
     const quiet = args.quiet || (targets.stdout ?? 'table') !== 'table';
     const golden = await readGoldenFile(args.golden, quiet);
     const opened = await readBoth({ ...args, quiet }, golden, backends);
-    const { contradictions } = await import('../../src/verify/fits.js');
+    const { doubts } = await import('../../src/verify/fits.js');
     const [{ provenance }] = opened.models;
     const warnings = [
       ...opened.warnings,
-      ...contradictions(provenance, golden),
+      ...doubts(provenance, golden),
       ...(await checkpointRemarks(opened, provenance)),
     ];
     if (!quiet) printWarnings(warnings);

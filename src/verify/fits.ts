@@ -5,6 +5,7 @@ import { findNonPixel } from '../image/imagenet.js';
 import { NETWORK } from '../networks/index.js';
 import type { Network } from '../runtimes/loaded-model.js';
 import { madeOf, type Provenance } from '../stored-model/provenance.js';
+import { measureErrors } from './compare.js';
 import { batchNHWC, type Golden } from './golden.js';
 
 /**
@@ -61,8 +62,31 @@ function mismatch(message: string, hint: string): Pth2tfjsError {
   return new Pth2tfjsError('golden', `the golden file ${message}`, { hint });
 }
 
-/** Where a golden file and a model say of themselves what cannot both be, one sentence each. */
-export function contradictions(
+/**
+ * What a user should know of a golden file before believing what it proves of a model, one sentence each: where both
+ * say of themselves what cannot be, and where the logits do not depend on the images.
+ */
+export function doubts(model: Pick<Provenance, 'transformInput'> | null, golden: Golden): string[] {
+  return [...contradictions(model, golden), ...blindness(golden)];
+}
+
+/** As near to each other as this, the logits of different images tell of little but the classifier's bias. */
+const ALIKE = 1e-3;
+
+function blindness({ logits, numClasses, shape }: Golden): string[] {
+  const [images] = shape;
+  const [first, ...others] = Array.from({ length: images }, (_, image) =>
+    logits.subarray(image * numClasses, (image + 1) * numClasses),
+  ) as [Float32Array, ...Float32Array[]];
+  if (others.length === 0) return [];
+  const spread = Math.max(...others.map((each) => measureErrors(first, each).relativeError));
+  if (!(spread < ALIKE)) return [];
+  return [
+    `the golden file's logits hardly depend on the image: they differ by ${spread.toExponential(1)} of their norm, so that they prove little more than the classifier's bias; untrained weights give such logits, and so do images that are all the same`,
+  ];
+}
+
+function contradictions(
   model: Pick<Provenance, 'transformInput'> | null,
   { provenance: golden }: Pick<Golden, 'provenance'>,
 ): string[] {
