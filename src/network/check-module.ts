@@ -109,7 +109,7 @@ function unknownModules(network: PickledModule): string[] {
 
 function differs(name: string, path: string, how: string): Pth2tfjsError {
   return new Pth2tfjsError('mapping', `the pickled network is no plain ${name}: ${path} ${how}`, {
-    hint: "if that does not matter, save the state dict alone, in Python: torch.save(model.state_dict(), 'out.pth')",
+    hint: "torchvision's layers would give other logits; only if you know that they do not, save the state dict alone, in Python: torch.save(model.state_dict(), 'out.pth')",
   });
 }
 

@@ -151,7 +151,12 @@ function* norms(raw: RawNetwork): Iterable<Suspect> {
           });
         });
         const how = `${bare ? ' without weight and bias' : ''}, epsilon ${eps}`;
-        const found = suspect(normStory(norm), `${norm.words}${how}`, raw.model, visit);
+        const found = suspect(
+          normStory(norm),
+          `${norm.words.replace(/,$/, '')}${how}`,
+          raw.model,
+          visit,
+        );
         yield { ...found, measure: (lab, before) => nearly(lab, found.variation ?? {}, before) };
       }
     }

@@ -1,4 +1,5 @@
 import type { Comparison, ImageComparison } from '../compare.js';
+import type { Attempt } from '../diagnosis.js';
 import type { LayerComparison, LayerReport } from '../layers.js';
 import { defaultRtol } from '../tolerance.js';
 import type { BackendResult, Verification } from '../verification.js';
@@ -52,6 +53,25 @@ export function chooseImages({ results }: Verification, limit: number): number[]
     .slice(0, limit)
     .sort((a, b) => a - b);
 }
+
+/** What came nearest, each description once, and how many were tried. */
+export function nearestAttempts(attempts: readonly Attempt[]): {
+  readonly nearest: readonly Attempt[];
+  readonly total: number;
+} {
+  const best = new Map<string, Attempt>();
+  for (const attempt of attempts) {
+    const known = best.get(attempt.description);
+    if (known === undefined || attempt.error < known.error) best.set(attempt.description, attempt);
+  }
+  // What is no number came to nothing.
+  const distance = ({ error }: Attempt) => (Number.isNaN(error) ? Infinity : error);
+  const sorted = [...best.values()].sort((a, b) => distance(a) - distance(b) || 0);
+  return { nearest: sorted.slice(0, MOST_SHOWN), total: sorted.length };
+}
+
+/** More is in the JSON report. */
+const MOST_SHOWN = 10;
 
 /** How a layer is to be judged: only the first jump of a backend that fails is to blame. */
 export type LayerOutcome = 'within' | 'first jump' | 'beyond';

@@ -2,7 +2,14 @@ import type { ImageComparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../verification.js';
 import { escapeMarkup } from './escape.js';
-import { agreement, firstJump, type LayeredResult, layeredResults, layerOutcome } from './facts.js';
+import {
+  agreement,
+  firstJump,
+  type LayeredResult,
+  layeredResults,
+  layerOutcome,
+  nearestAttempts,
+} from './facts.js';
 import {
   asOptions,
   backendFacts,
@@ -15,6 +22,7 @@ import {
   smallestSentence,
   toleranceWords,
   top1Words,
+  triedWords,
   type Wording,
 } from './words.js';
 
@@ -64,14 +72,18 @@ function suiteOf(result: BackendResult, verification: Verification, word: Wordin
       ['required', smallestSentence(comparison, word)],
     ],
     cases: [
-      ...comparison.images.map((image) => imageCase(image, result)),
+      ...comparison.images.map((image) => imageCase(image, result, diagnosis)),
       ...layeredResults([result]).flatMap(layerCases),
     ],
     output: [...luckySentences([result]), ...diagnosisLines(diagnosis)].join('\n'),
   };
 }
 
-function imageCase(image: ImageComparison, result: BackendResult): Case {
+function imageCase(
+  image: ImageComparison,
+  result: BackendResult,
+  diagnosis: Diagnosis | null,
+): Case {
   const { backend, comparison, millisecondsPerImage } = result;
   const name = `image ${image.image}`;
   const measured = imageWords(image);
@@ -84,7 +96,11 @@ function imageCase(image: ImageComparison, result: BackendResult): Case {
       : {
           failure: {
             message: `${name} is not within ${bounds(comparison.tolerance)}: ${measured}`,
-            text: failureText(image),
+            // Where dashboards look; not all show what a suite printed.
+            text: [
+              failureText(image),
+              ...(diagnosis?.cause ? [causeSentence(diagnosis.cause)] : []),
+            ].join('\n'),
           },
         }),
   };
@@ -131,11 +147,13 @@ function diagnosisLines(diagnosis: Diagnosis | null): string[] {
   if (diagnosis === null) return [];
   const { cause, attempts, hints } = diagnosis;
   if (cause !== null) return [causeSentence(cause)];
-  const tried = attempts.map(({ description, error }) => `${exponent(error)}  ${description}`);
+  const { nearest, total } = nearestAttempts(attempts);
+  const tried = nearest.map(({ description, error }) => `${exponent(error)}  ${description}`);
   return [
-    'No usual suspect closes the gap; tried, with the error that was left:',
-    ...tried,
+    'No usual suspect closes the gap.',
     ...hints,
+    triedWords(nearest.length, total),
+    ...tried,
   ];
 }
 

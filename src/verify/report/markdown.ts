@@ -1,7 +1,14 @@
 import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../verification.js';
 import { escapeMarkdown as text } from './escape.js';
-import { agreement, chooseImages, type LayerRow, layeredResults, layerRows } from './facts.js';
+import {
+  agreement,
+  chooseImages,
+  type LayerRow,
+  layeredResults,
+  layerRows,
+  nearestAttempts,
+} from './facts.js';
 import {
   asOptions,
   backendFacts,
@@ -107,14 +114,19 @@ function diagnosisLines({ cause, attempts, hints }: Diagnosis): string[] {
     const words = causeSentence(cause).replace(/^Likely cause: /, '');
     return [`> **Likely cause:** ${text(words)}`];
   }
-  const rows = attempts.map(({ description, error }) => [description, exponent(error)]);
+  const { nearest, total } = nearestAttempts(attempts);
+  const rows = nearest.map(({ description, error }) => [description, exponent(error)]);
   const lines = [
     '**No usual suspect closes the gap.**',
     '',
     ...hints.map((hint) => `- ${text(hint)}`),
   ];
   if (rows.length === 0) return lines;
-  return [...lines, '', ...details('What was tried', table(['taken away', 'error left'], rows))];
+  const title =
+    total > rows.length
+      ? `What was tried, the nearest ${rows.length} of ${total}`
+      : 'What was tried';
+  return [...lines, '', ...details(title, table(['tried', 'error left'], rows))];
 }
 
 function layerDetails(results: readonly BackendResult[], open: boolean): string[] {

@@ -1,7 +1,7 @@
 import type { ImageComparison } from '../compare.js';
 import type { Diagnosis } from '../diagnosis.js';
 import type { BackendResult, Verification } from '../verification.js';
-import { agreement, type LayerRow, layeredResults, layerRows } from './facts.js';
+import { agreement, type LayerRow, layeredResults, layerRows, nearestAttempts } from './facts.js';
 import {
   asOptions,
   backendFacts,
@@ -13,6 +13,7 @@ import {
   smallestSentence,
   toleranceWords,
   top1Words,
+  triedWords,
   verdict,
   type Wording,
 } from './words.js';
@@ -126,10 +127,10 @@ function layerCells({ layer, shape, cells, jumpsOn }: LayerRow): string[] {
 
 function diagnosisLines({ cause, attempts, hints }: Diagnosis): string[] {
   if (cause !== null) return [causeSentence(cause)];
-  const rows = attempts.map(({ description, error }) => [`  ${description}`, exponent(error)]);
-  const tried =
-    rows.length === 0 ? [] : ['tried, with the error that was left:', ...alignColumns(rows)];
-  return ['No usual suspect closes the gap.', ...tried, ...hints];
+  const { nearest, total } = nearestAttempts(attempts);
+  const rows = nearest.map(({ description, error }) => [`  ${description}`, exponent(error)]);
+  const tried = rows.length === 0 ? [] : [triedWords(nearest.length, total), ...alignColumns(rows)];
+  return ['No usual suspect closes the gap.', ...hints, ...tried];
 }
 
 /** Pads the columns to one width each. */

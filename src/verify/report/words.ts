@@ -194,6 +194,12 @@ export function backendFacts(result: BackendResult): string {
   return list(backendPairs(result).map(([, text]) => text));
 }
 
+/** Heads the list of what came nearest. */
+export function triedWords(shown: number, total: number): string {
+  const rest = total > shown ? `, the nearest ${shown} of ${total}` : '';
+  return `tried, with the error that was left${rest}:`;
+}
+
 export type Pairs = readonly (readonly [label: string, text: string])[];
 
 /** What was compared, where it came from and where it ran, as pairs of label and text. */
