@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 import { Pth2tfjsError } from '../src/base/errors.js';
 import { guard } from './guard.js';
 import { active, inspect, missingParents, newSibling, OLD, type OutputOptions } from './target.js';
-import { failure, words } from './write-errors.js';
+import { codeOf, failure, words } from './write-errors.js';
 
 export interface OutputFile {
   /** A plain file name; the folder that is written has no subfolders. */
@@ -126,7 +126,14 @@ function newStaging(place: string): Staging {
 /** Synchronous, so that no signal comes between making a folder and noting it. */
 function makeFolders(staging: Staging): void {
   for (const path of missingParents(staging.place)) {
-    if (mkdirSync(path, { recursive: true }) !== undefined) staging.created.unshift(path);
+    // One by one: where none can be made, such as in /proc, `recursive` tries forever.
+    try {
+      mkdirSync(path);
+      staging.created.unshift(path);
+    } catch (error) {
+      // Another process may have been faster.
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
   }
   mkdirSync(staging.temp);
 }

@@ -32,6 +32,17 @@ describe('checkTarget', () => {
     expect((await failureOf(checkTarget(join(target, 'below'), FORCE))).code).toBe('io');
   });
 
+  // Node's own way to make all parents at once never ends there.
+  it.skipIf(process.platform !== 'linux')('gives up where no folder can be made', async () => {
+    const { code, message } = await failureOf(
+      writeDirectory('/proc/none/out', [...FILES], NO_FORCE),
+    );
+    expect([code, message]).toEqual([
+      'io',
+      'cannot write /proc/none/out: no such file or directory (ENOENT)',
+    ]);
+  });
+
   it.each(['/', '.', '', '..', process.cwd(), dirname(process.cwd()), homedir()])(
     'refuses %j, forced or not',
     async (path) => {
