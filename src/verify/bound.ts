@@ -66,6 +66,9 @@ export const FACTOR = 3;
 /** Over 60 models of random networks the cost was 0.04 to 1.6 times what is drawn, the most of three. */
 const COST_FACTOR = 3;
 
+/** As far as logits that have nothing to do with each other: what costs more is worth nothing, whatever explains it. */
+const LARGEST_COST = 1;
+
 /** No network is allowed more: a fault that makes it ill-conditioned would excuse itself. */
 export const LARGEST_BOUND = 1e-4;
 
@@ -141,7 +144,7 @@ export function measureQuantized(measured: Omit<Measured, 'weights'>): Bound {
     if (found !== expected) top1Changes++;
   }
   const runBound = rounded(Math.min(LARGEST_BOUND, FACTOR * noise * (rounds ? 1 : 0) + NEAR));
-  const costBound = rounded(COST_FACTOR * drawn + FACTOR * noise);
+  const costBound = rounded(Math.min(LARGEST_COST, COST_FACTOR * drawn + FACTOR * noise));
   const basis = {
     from: 'quantized',
     cost: { runError, runBound, cost, costBound, top1Changes },

@@ -120,11 +120,12 @@ async function search(failure: Failure, opened: Opened): Promise<Diagnosis> {
   }
 }
 
-/** What was measured; a bound that was given may be tighter than rounding. */
+/** What was measured of float32; a bound that was given may be tighter than rounding. */
 function goalOf({ basis, comparison, stored }: BackendResult): number {
   const { rtol } = comparison.tolerance;
-  if (basis.from === 'measured' && rtol !== null) return rtol;
-  return Math.max(rtol ?? 0, defaultRtol('float32', stored));
+  const usual = defaultRtol('float32', stored);
+  if (rtol === null || basis.from === 'quantized') return usual;
+  return basis.from === 'measured' ? rtol : Math.max(rtol, usual);
 }
 
 async function interrogate(

@@ -172,7 +172,7 @@ describe('the command', () => {
     ['graph', /graph: .*is a graph.*--trainable/, true],
     ['none', /no such file: .*none; check the spelling/, false],
     ['file', /file is a file, not the folder of a model; /, false],
-    ['empty', /empty holds no model\.json; /, false],
+    ['empty', /empty holds no model\.json and no model\.onnx; /, false],
     [
       'torn',
       /torn: the folder lacks group1-shard\d+of13\.bin, which the model\.json names; /,
