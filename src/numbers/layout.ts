@@ -122,8 +122,9 @@ function permute(
   for (let image = 0; image < images; image++) {
     const start = image * pixels * channels;
     for (let c = 0; c < channels; c++) {
-      for (let p = 0; p < pixels; p++) {
-        const [first, last] = [start + c * pixels + p, start + p * channels + c];
+      let last = start + c;
+      const end = start + (c + 1) * pixels;
+      for (let first = start + c * pixels; first < end; first++, last += channels) {
         if (toFirst) out[first] = values[last] as number;
         else out[last] = values[first] as number;
       }
